@@ -1,0 +1,29 @@
+"""Structured log entries: a constant event name, identifiers as fields, never a value.
+
+Entries go through the standard library's `logging` with `extra={"json_fields": ...}`, the convention of
+google-cloud-logging's handlers, so a service's own logging set-up decides where they end.
+"""
+
+import logging
+from typing import Final
+
+
+LOGGER: Final = logging.getLogger("keyturn")
+
+Field = str | int | float | bool | None
+
+
+def entry(level: int, event: str, message: str, **fields: Field) -> None:
+    """Write one structured entry.
+
+    Thread-safe. Called outside of locks only: handlers may block.
+
+    Args:
+        level: one of `logging`'s levels.
+        event: the constant name of what happened, such as "refreshed".
+        message: one sentence for people; names and numbers only.
+        fields: identifiers; `None` fields are left out.
+    """
+    if LOGGER.isEnabledFor(level):
+        kept = {name: value for name, value in fields.items() if value is not None}
+        LOGGER.log(level, "%s: %s", event, message, extra={"json_fields": {"event": event, **kept}})
