@@ -10,7 +10,6 @@ and get its old inode number, time and size back.
 """
 
 import hashlib
-import json
 import logging
 import mmap
 import os
@@ -20,7 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from .errors import KeyturnError
 from .knowledge import Knowledge
@@ -28,6 +27,7 @@ from .locks import RecordLock
 from .names import SecretName
 from .rundir import RunDir
 from .telemetry import entry
+from .wire import decode, encode
 
 
 #: How long the lock is waited for, seconds, and how long after a wait that was in vain: a worker that was stopped
@@ -101,14 +101,14 @@ class Board:
         path = self.run_dir.path / _file_name(name)
         unreadable = False
         try:
-            held = _decode(path.read_bytes())[1]
+            held = decode(path.read_bytes())[1]
         except FileNotFoundError:
             held = None
         except ValueError:
             held, unreadable = None, True
         merged = knowledge if held is None else held.merge(knowledge)
         if merged is not held:
-            self._replace(path, json.dumps({"secret": name.path, "knowledge": merged.to_wire()}).encode())
+            self._replace(path, encode(name, merged))
         return merged, unreadable
 
     def _replace(self, path: Path, content: bytes) -> None:
@@ -146,7 +146,7 @@ class Board:
             if self._is_seen(path.name, serials):
                 continue
             try:
-                found.append(_decode(path.read_bytes()))
+                found.append(decode(path.read_bytes()))
             except (ValueError, OSError):
                 again.add(_serial(path.name))
                 _say_unreadable(path.name)
@@ -284,19 +284,6 @@ def _write(path: Path, content: bytes, flag: int) -> None:
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | flag, 0o600)
     with open(fd, "wb", closefd=True) as file:  # noqa: PTH123  # a descriptor, not a path
         file.write(content)
-
-
-def _decode(content: bytes) -> tuple[SecretName, Knowledge]:
-    """Read one entry.
-
-    Raises:
-        ValueError: it is not one.
-    """
-    try:
-        whole: Any = json.loads(content)
-        return SecretName.parse(whole["secret"]), Knowledge.from_wire(whole["knowledge"])
-    except (KeyError, TypeError, OverflowError, RecursionError) as exc:
-        raise ValueError("not an entry of the board") from exc
 
 
 def _file_name(name: SecretName) -> str:

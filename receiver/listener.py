@@ -1,0 +1,321 @@
+"""The end of a worker that its siblings talk to.
+
+One thread accepts, reads whole messages and hands each to a thread of its secret; it never fetches, relays or waits
+for a peer, so a slow secret holds up no other and two workers that talk to each other cannot lock up. On each
+connection it says at once that it has heard, says so again and again while the work goes on, and whether it was done
+at the end: silence then means a worker that is stopped, end of file one that is dead.
+"""
+
+import logging
+import os
+import selectors
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final
+
+from .knowledge import Knowledge
+from .names import SecretName
+from .telemetry import entry
+from .wire import decode
+
+
+Apply = Callable[[SecretName, Knowledge], bool]
+
+HEARD: Final = b'{"heard": true}\n'
+APPLIED: Final = b'{"applied": true}\n'
+FAILED: Final = b'{"applied": false}\n'
+
+#: How often a worker that is busy says that it is there, seconds: several times in the second after which it would
+#: count as lagging.
+BEAT: Final = 0.25
+TICK: Final = 1.0
+
+#: Knowledge is a few kilobytes at most; longer lines are not from us.
+_LONGEST: Final = 256 * 1024
+#: How long a peer may take to finish its line, seconds: it sends it whole as soon as it has connected.
+_SLOWEST: Final = 5.0
+#: struct ucred: pid, uid, gid [unix(7)].
+_CREDENTIALS: Final = struct.Struct("3i")
+
+_NO_WAIT: Final = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
+
+
+@dataclass(slots=True)
+class _Reading:
+    """A connection whose message is not complete yet."""
+
+    since: float
+    so_far: bytearray = field(default_factory=bytearray)
+
+
+@dataclass(slots=True)
+class _Work:
+    """What is to be applied next for one secret, and who waits to hear of it."""
+
+    knowledge: Knowledge
+    waiting: list[socket.socket]
+
+
+@dataclass(slots=True)
+class _Job:
+    """One secret that a thread is busy with: those who wait for the present run, and the next run."""
+
+    waiting: list[socket.socket] = field(default_factory=list)
+    following: _Work | None = None
+
+
+class Listener:
+    """Hear the siblings on a listening socket, in a daemon thread of its own.
+
+    Args:
+        listening: a bound, listening Unix stream socket; closed by `stop` and `abandon`.
+        apply: merges what was told and does what follows from it; True when this worker now serves it. Called in
+            short-lived daemon threads, at most one at a time for a secret; what is told meanwhile is merged into one
+            more call.
+        idle: called about each second, and when all that was told has been applied, unless something is under way.
+        tick: called about each second, in the listening thread, so it must be quick.
+        clock: the time, seconds.
+    """
+
+    def __init__(
+        self,
+        listening: socket.socket,
+        *,
+        apply: Apply,
+        idle: Callable[[], None],
+        tick: Callable[[], None] | None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._listening = listening
+        self._apply = apply
+        self._idle = idle
+        self._on_tick = tick
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._jobs: dict[SecretName, _Job] = {}
+        self._reading: dict[socket.socket, _Reading] = {}
+        self._stopping = False
+        self._wake, self._waker = socket.socketpair()
+        for end in (listening, self._wake, self._waker):
+            end.setblocking(False)
+        # `poll` rather than `epoll`: it keeps nothing in the kernel that a forked child would share with us.
+        self._selector = getattr(selectors, "PollSelector", selectors.SelectSelector)()
+        self._thread = threading.Thread(target=self._run, name="keyturn-siblings", daemon=True)
+
+    def start(self) -> None:
+        """Begin to hear."""
+        self._selector.register(self._listening, selectors.EVENT_READ)
+        self._selector.register(self._wake, selectors.EVENT_READ)
+        self._thread.start()
+
+    def stop(self, patience: float) -> None:
+        """Hear nothing more and drop every connection; waits `patience` seconds at most for the thread to end."""
+        self._stopping = True
+        with suppress(OSError):
+            self._waker.send(b"x")
+        if self._thread is not threading.current_thread():
+            self._thread.join(patience)
+        self._close()
+
+    def abandon(self) -> None:
+        """In a forked child: close our copies of the parent's sockets, so that its death shows as end of file."""
+        self._stopping = True
+        self._lock = threading.Lock()
+        self._close()
+
+    def _close(self) -> None:
+        with self._lock:
+            waiting = [peer for job in self._jobs.values() for peer in _all_waiting(job)]
+            # Their threads go on and find nobody to tell.
+            for job in self._jobs.values():
+                job.waiting = []
+                if job.following is not None:
+                    job.following.waiting = []
+        for end in [self._listening, self._wake, self._waker, *self._reading, *waiting]:
+            end.close()
+
+    def _run(self) -> None:
+        next_beat = next_tick = self._clock()
+        while not self._stopped():
+            with self._lock:
+                busy = bool(self._jobs)
+            now = self._clock()
+            due = min(next_tick, next_beat) if busy else next_tick
+            try:
+                for key, _ in self._selector.select(max(0.0, due - now)):
+                    self._serve(key.fileobj)
+            except OSError as exc:
+                if self._stopped():
+                    return
+                self._say_trouble(exc)
+            now = self._clock()
+            if now >= next_beat:
+                next_beat = now + BEAT
+                self._beat()
+            if now >= next_tick:
+                next_tick = now + TICK
+                self._tick(now)
+
+    def _stopped(self) -> bool:
+        return self._stopping
+
+    def _say_trouble(self, exc: OSError) -> None:
+        """Out of descriptors, most likely: said, and not retried in a hot loop."""
+        entry(logging.ERROR, "siblings_trouble", "cannot hear the sibling workers", error=exc.strerror or str(exc))
+        time.sleep(BEAT)
+
+    def _serve(self, ready: object) -> None:
+        if ready is self._listening:
+            self._accept()
+        elif ready is self._wake:
+            with suppress(BlockingIOError):
+                self._wake.recv(64)
+        elif isinstance(ready, socket.socket):
+            self._read(ready)
+
+    def _accept(self) -> None:
+        try:
+            peer, _ = self._listening.accept()
+        except (BlockingIOError, ConnectionAbortedError, InterruptedError):
+            return
+        peer.setblocking(False)
+        if not _is_ours(peer):
+            entry(logging.WARNING, "sibling_refused", "a process of another user spoke to this worker")
+            peer.close()
+            return
+        self._reading[peer] = _Reading(self._clock())
+        self._selector.register(peer, selectors.EVENT_READ)
+        self._read(peer)  # the message is there already, as a rule
+
+    def _read(self, peer: socket.socket) -> None:
+        reading = self._reading[peer]
+        try:
+            chunk = peer.recv(65536)
+        except BlockingIOError:
+            return
+        except OSError:
+            chunk = b""
+        reading.so_far += chunk
+        line, end, _ = reading.so_far.partition(b"\n")
+        if end:
+            self._forget(peer)
+            self._hear(peer, bytes(line))
+        elif not chunk or len(reading.so_far) > _LONGEST:
+            self._forget(peer)
+            peer.close()
+
+    def _forget(self, peer: socket.socket) -> None:
+        del self._reading[peer]
+        self._selector.unregister(peer)
+
+    def _hear(self, peer: socket.socket, line: bytes) -> None:
+        try:
+            name, knowledge = decode(line)
+        except ValueError:
+            entry(logging.WARNING, "sibling_unreadable", "a sibling worker of another version cannot be understood")
+            _send(peer, FAILED)
+            peer.close()
+            return
+        _send(peer, HEARD)
+        with self._lock:
+            job = self._jobs.get(name)
+            if job is not None:
+                _queue(job, knowledge, peer)
+                return
+            self._jobs[name] = job = _Job(following=_Work(knowledge, [peer]))
+        try:
+            threading.Thread(target=self._work, args=(name, job), name="keyturn-apply", daemon=True).start()
+        except RuntimeError:  # out of threads, or the interpreter is going down
+            self._give_up(name, job)
+
+    def _give_up(self, name: SecretName, job: _Job) -> None:
+        with self._lock:
+            del self._jobs[name]
+            _answer(_all_waiting(job), FAILED)
+
+    def _work(self, name: SecretName, job: _Job) -> None:
+        while True:
+            with self._lock:
+                work, job.following = job.following, None
+                if work is None:
+                    del self._jobs[name]
+                    idle = not self._jobs
+                    break
+                job.waiting = work.waiting
+            answer = APPLIED if self._applied(name, work.knowledge) else FAILED
+            with self._lock:
+                _answer(job.waiting, answer)
+                job.waiting = []
+        if idle:
+            self._idle()
+
+    def _applied(self, name: SecretName, knowledge: Knowledge) -> bool:
+        try:
+            return self._apply(name, knowledge)
+        except Exception as exc:  # noqa: BLE001  # whatever it is, the sibling that waits is answered
+            entry(
+                logging.ERROR,
+                "sibling_apply_failed",
+                "what a sibling worker told could not be applied",
+                secret=name.path,
+                error=type(exc).__name__,
+            )
+            return False
+
+    def _beat(self) -> None:
+        with self._lock:
+            for job in self._jobs.values():
+                for peer in _all_waiting(job):
+                    _send(peer, HEARD)
+
+    def _tick(self, now: float) -> None:
+        for peer, reading in list(self._reading.items()):
+            if now - reading.since > _SLOWEST:
+                self._forget(peer)
+                peer.close()
+        with self._lock:
+            idle = not self._jobs and not self._reading
+        if idle:
+            self._idle()
+        if self._on_tick is not None:
+            try:
+                self._on_tick()
+            except Exception as exc:  # noqa: BLE001  # the listener outlives whatever is due
+                entry(logging.ERROR, "tick_failed", "what was due could not be done", error=type(exc).__name__)
+
+
+def _queue(job: _Job, knowledge: Knowledge, peer: socket.socket) -> None:
+    if job.following is None:
+        job.following = _Work(knowledge, [peer])
+    else:
+        job.following.knowledge = job.following.knowledge.merge(knowledge)
+        job.following.waiting.append(peer)
+
+
+def _all_waiting(job: _Job) -> list[socket.socket]:
+    return job.waiting + (job.following.waiting if job.following is not None else [])
+
+
+def _answer(peers: list[socket.socket], line: bytes) -> None:
+    for peer in peers:
+        _send(peer, line)
+        peer.close()
+
+
+def _send(peer: socket.socket, line: bytes) -> None:
+    """Send a line that fits into the socket's buffer; a peer that is gone or reads nothing does not hear it."""
+    with suppress(OSError):
+        peer.send(line, _NO_WAIT)
+
+
+def _is_ours(peer: socket.socket) -> bool:
+    """Whether the peer runs as our user; where the system cannot say, the directory's mode has kept others out."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return True
+    _, uid, _ = _CREDENTIALS.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
+    return bool(uid == os.geteuid())

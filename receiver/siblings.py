@@ -1,0 +1,203 @@
+"""The other workers of the container: being one of them, and telling them.
+
+A worker becomes a member in this order: sign of life, socket under a temporary name, listen, rename. So whoever finds
+a socket can connect to it unless its owner is dead, and whoever finds a dead sign of life may remove what is left of
+its owner. It must read the board *after* it has become a member: a worker that learns something writes it to the
+board before it lists the members, so that one of the two sees the other.
+"""
+
+import os
+import socket
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+from .board import Board, BoardError
+from .knowledge import Knowledge
+from .listener import Apply, Listener
+from .locks import LAG, LIFE, SOCKET, UNBORN, SignOfLife, bury
+from .names import SecretName
+from .relay import Confirmations, Relay
+from .wire import encode
+
+
+__all__ = ["Confirmations", "Relay", "SiblingStats", "Siblings"]
+
+#: How many relays a stopped worker's socket takes before connecting to it fails; it needs none of them, since the
+#: board tells it more.
+_BACKLOG: Final = 128
+#: How long leaving waits for the listening thread, seconds.
+_FAREWELL: Final = 1.0
+#: The last member to leave may remove the directory under one that is just joining.
+_TRIES: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class SiblingStats:
+    """How this worker stands with the others.
+
+    Args:
+        attending: whether this worker is a member.
+        members: how many members were seen, this one included.
+        lagging: how many of them are marked as lagging.
+    """
+
+    attending: bool
+    members: int
+    lagging: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Membership:
+    life: SignOfLife
+    listener: Listener
+
+
+class Siblings:
+    """Be a worker among those that share a board. Thread-safe.
+
+    Args:
+        board: the container's board; its directory is where they meet.
+        clock: the time, seconds.
+    """
+
+    def __init__(self, board: Board, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._board = board
+        self._run_dir = board.run_dir
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._membership: _Membership | None = None
+        self._relays: weakref.WeakSet[Relay] = weakref.WeakSet()
+
+    @property
+    def attending(self) -> bool:
+        """Whether this worker is a member."""
+        return self._membership is not None
+
+    def attend(self, apply: Apply, *, tick: Callable[[], None] | None = None) -> None:
+        """Become a member; nothing where this worker is one. Read the board once this has returned.
+
+        Args:
+            apply: merges what a sibling told and does what follows from it; True when this worker now serves it,
+                False when it could not. Runs in a daemon thread, once at a time for each secret.
+            tick: called about each second in the listening thread, so it must be quick.
+
+        Raises:
+            BoardError: the directory cannot be used.
+        """
+        with self._lock:
+            if self._membership is not None:
+                return
+            try:
+                life = self._begin()
+                self._sweep()
+                self._membership = self._listen(life, apply, tick)
+            except BoardError:
+                raise
+            except OSError as exc:
+                raise BoardError(f"cannot join the sibling workers: {exc.strerror or exc}") from exc
+
+    def _begin(self) -> SignOfLife:
+        for _ in range(_TRIES):
+            try:
+                life = SignOfLife.begin(self._run_dir.path)
+            except FileNotFoundError:
+                self._board.confirm()
+                continue
+            try:
+                if self._board.confirm():
+                    return life
+            except BaseException:
+                life.end()
+                raise
+            life.end()
+        raise BoardError("the run directory vanishes as soon as it is made")
+
+    def _listen(self, life: SignOfLife, apply: Apply, tick: Callable[[], None] | None) -> _Membership:
+        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            with self._run_dir.address(f"{life.name}{UNBORN}") as address:
+                listening.bind(address)
+            listening.listen(_BACKLOG)
+            listener = Listener(listening, apply=apply, idle=self.caught_up, tick=tick, clock=self._clock)
+            listener.start()
+            unborn = self._run_dir.path / f"{life.name}{UNBORN}"
+            unborn.rename(unborn.with_suffix(SOCKET))
+        except BaseException:
+            listening.close()
+            life.end()
+            raise
+        return _Membership(life, listener)
+
+    def relay(self, name: SecretName, knowledge: Knowledge, *, timeout: float = 1.0) -> Relay:
+        """Tell every other worker at once; `wait` on the answer for what came of it.
+
+        Publish on the board first. Nothing here waits or raises: who cannot be told is dead, or lags.
+
+        Args:
+            name: the secret.
+            knowledge: what to tell of it.
+            timeout: after how long a silence a sibling counts as lagging, seconds.
+        """
+        relay = Relay(
+            self._run_dir, self._others(), encode(name, knowledge) + b"\n", timeout=timeout, clock=self._clock
+        )
+        self._relays.add(relay)
+        return relay
+
+    def _others(self) -> list[str]:
+        mine = self._membership.life.name if self._membership is not None else ""
+        return [name for name in self._named(SOCKET) if name != mine]
+
+    def _named(self, kind: str) -> list[str]:
+        try:
+            return [name.removesuffix(kind) for name in os.listdir(self._run_dir.path) if name.endswith(kind)]  # noqa: PTH208  # a third of the time of `iterdir`, in every push
+        except FileNotFoundError:
+            return []
+
+    def caught_up(self) -> None:
+        """Take away this worker's mark of lagging: call when the board has been merged; costs one system call."""
+        membership = self._membership
+        if membership is not None:
+            with suppress(OSError):
+                (self._run_dir.path / f"{membership.life.name}{LAG}").unlink(missing_ok=True)
+
+    def stats(self) -> SiblingStats:
+        """Count the members, for the status. A member that died since the last push may still be counted."""
+        members = self._named(SOCKET)
+        return SiblingStats(self.attending, len(members), len(set(members) & set(self._named(LAG))))
+
+    def leave(self) -> None:
+        """Stop being a member and leave nothing behind; the last to leave removes the directory. Bounded."""
+        with self._lock:
+            membership, self._membership = self._membership, None
+            if membership is not None:
+                # First the files: whoever sees the connection end then knows that this worker has left.
+                with suppress(OSError):
+                    membership.life.end()
+                membership.listener.stop(_FAREWELL)
+        self._board.remove_unless(self._sweep)
+
+    def _sweep(self) -> bool:
+        """Remove what dead members left; returns whether a living one was found, this worker included."""
+        living = False
+        for name in {name for kind in (LIFE, SOCKET, UNBORN, LAG) for name in self._named(kind)}:
+            try:
+                living = not bury(self._run_dir.path, name) or living
+            except OSError:
+                living = True
+        return living
+
+    def after_fork(self) -> None:
+        """In a forked child: forget the parent's membership without touching it. The child is no member."""
+        self._lock = threading.Lock()
+        membership, self._membership = self._membership, None
+        if membership is not None:
+            membership.listener.abandon()
+        for relay in list(self._relays):
+            relay.close()
+        self._relays = weakref.WeakSet()
