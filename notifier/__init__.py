@@ -1,0 +1,1 @@
+"""The other end of a receiver: the command `keyturn`, and the local cloud that it runs."""

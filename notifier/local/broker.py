@@ -1,0 +1,203 @@
+"""The topics and subscriptions that exist, and the way of a message from one to the others."""
+
+import itertools
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import grpc
+
+from .backlog import Message
+from .issuer import Issuer
+from .ports import Report, Wall
+from .publish_faults import PublishFaults
+from .push import PushAttempt
+from .rpc import Refusal
+from .subscription import Subscription
+
+
+# Ids look like production's: numbers of sixteen digits [assumed from the examples that are documented].
+_FIRST_ID = 10**15 + 1
+
+# Pushes that are remembered; enough for a long demo.
+_KEPT = 100_000
+
+
+class Broker:
+    """All topics and subscriptions of all projects, by their full name. Thread-safe.
+
+    Args:
+        issuer: signs the tokens of pushes.
+        wall: wall time, for publish times.
+        report: told of each push, in a line for people.
+        push_timeout: seconds for a push in place of the ack deadline.
+    """
+
+    def __init__(self, *, issuer: Issuer, wall: Wall, report: Report, push_timeout: float | None) -> None:
+        self._issuer = issuer
+        self._wall = wall
+        self._report = report
+        self._push_timeout = push_timeout
+        self._lock = threading.RLock()
+        self._topics: dict[str, Any] = {}
+        self._subscriptions: dict[str, Subscription] = {}
+        ids = itertools.count(_FIRST_ID)
+        self._next_id: Callable[[], str] = lambda: str(next(ids))
+        self.faults = PublishFaults(self._next_id)
+        self._pushed = threading.Condition()
+        self._pushes: deque[PushAttempt] = deque(maxlen=_KEPT)
+
+    def create_topic(self, message: Any) -> None:
+        """Keep a new topic.
+
+        Raises:
+            Refusal: ALREADY_EXISTS.
+        """
+        with self._lock:
+            if message.name in self._topics:
+                raise exists(message.name)
+            self._topics[message.name] = message
+
+    def topic(self, name: str) -> Any:
+        """The topic's message.
+
+        Raises:
+            Refusal: NOT_FOUND.
+        """
+        with self._lock:
+            if name not in self._topics:
+                raise missing(name)
+            return self._topics[name]
+
+    def has_topic(self, topic: str) -> bool:
+        """Whether the topic exists."""
+        with self._lock:
+            return topic in self._topics
+
+    def topics(self, project: str) -> list[Any]:
+        """The topics of `projects/P`, by name."""
+        with self._lock:
+            return [self._topics[name] for name in sorted(self._topics) if name.startswith(f"{project}/")]
+
+    def delete_topic(self, name: str) -> None:
+        """Forget a topic; its subscriptions keep their messages and get no more, also from a new one of its name.
+
+        Raises:
+            Refusal: NOT_FOUND.
+        """
+        with self._lock:
+            self.topic(name)
+            del self._topics[name]
+            for subscription in self._attached(name):
+                subscription.orphan()
+
+    def publish(self, topic: str, data: bytes, attributes: Mapping[str, str]) -> str | None:
+        """Send one message to every subscription of the topic; None where there is no such topic."""
+        with self._lock:
+            if topic not in self._topics:
+                return None
+            message = Message(self._next_id(), self._wall(), data, dict(attributes))
+            attached = self._attached(topic)
+        for sent, delay in self.faults.apply(topic, message):
+            for subscription in attached:
+                subscription.backlog.put(sent, delay=delay)
+        return message.id
+
+    def repeat(self, topic: str, *, new_id: bool) -> str | None:
+        """Send the last message of the topic once more, and return its id; None where there was none."""
+        last = self.faults.last(topic)
+        if last is None:
+            return None
+        again = self.faults.copy(last, new_id)
+        with self._lock:
+            attached = self._attached(topic)
+        for subscription in attached:
+            subscription.backlog.put(again)
+        return again.id
+
+    def create_subscription(self, message: Any) -> Subscription:
+        """Keep a new subscription; it gets what is published from now on.
+
+        Raises:
+            Refusal: ALREADY_EXISTS; NOT_FOUND, there is no such topic.
+        """
+        with self._lock:
+            if message.name in self._subscriptions:
+                raise exists(message.name)
+            self.topic(message.topic)
+            subscription = Subscription(message, issuer=self._issuer, timeout=self._push_timeout, done=self._push_done)
+            self._subscriptions[message.name] = subscription
+            return subscription
+
+    def subscription(self, name: str) -> Subscription:
+        """The subscription.
+
+        Raises:
+            Refusal: NOT_FOUND.
+        """
+        with self._lock:
+            if name not in self._subscriptions:
+                raise missing(name)
+            return self._subscriptions[name]
+
+    def subscriptions(self, project: str) -> list[Subscription]:
+        """The subscriptions of `projects/P`, by name."""
+        with self._lock:
+            names = sorted(name for name in self._subscriptions if name.startswith(f"{project}/"))
+            return [self._subscriptions[name] for name in names]
+
+    def delete_subscription(self, name: str) -> None:
+        """Forget a subscription and its messages.
+
+        Raises:
+            Refusal: NOT_FOUND.
+        """
+        with self._lock:
+            subscription = self.subscription(name)
+            del self._subscriptions[name]
+        subscription.close(time.monotonic() + 1.0)
+
+    def pushes(self) -> list[PushAttempt]:
+        """The pushes that were answered or failed, oldest first."""
+        with self._pushed:
+            return list(self._pushes)
+
+    def wait_for_pushes(self, wanted: Callable[[list[PushAttempt]], bool], timeout: float) -> bool:
+        """Wait until the pushes so far are as `wanted`; False after `timeout` seconds."""
+        with self._pushed:
+            return self._pushed.wait_for(lambda: wanted(list(self._pushes)), timeout)
+
+    def close(self, deadline: float) -> None:
+        """End all pushing by `deadline` (monotonic)."""
+        with self._lock:
+            ending = list(self._subscriptions.values())
+        for subscription in ending:
+            subscription.close(deadline)
+
+    def _attached(self, topic: str) -> list[Subscription]:
+        return [one for one in self._subscriptions.values() if one.message.topic == topic]
+
+    def _push_done(self, attempt: PushAttempt) -> None:
+        with self._pushed:
+            self._pushes.append(attempt)
+            self._pushed.notify_all()
+        answer = "no answer" if attempt.status is None else str(attempt.status)
+        self._report(
+            f"pushed {attempt.message} (attempt {attempt.attempt}) to {attempt.subscription}: {answer}, "
+            f"{'acknowledged' if attempt.acknowledged else 'will come again'}, {attempt.seconds * 1000:.0f} ms"
+        )
+
+
+def missing(name: str) -> Refusal:
+    """No such topic or subscription."""
+    return Refusal(grpc.StatusCode.NOT_FOUND, f"Resource not found (resource={name.rpartition('/')[2]}).")
+
+
+def exists(name: str) -> Refusal:
+    """That name is taken."""
+    return Refusal(
+        grpc.StatusCode.ALREADY_EXISTS,
+        f"Resource already exists in the project (resource={name.rpartition('/')[2]}).",
+    )

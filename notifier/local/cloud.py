@@ -1,0 +1,199 @@
+"""The local cloud: Secret Manager, Pub/Sub and a token issuer, together in one process and in memory."""
+
+import contextlib
+import time
+from typing import Self
+
+from google.cloud import secretmanager
+
+from .clients import Clients, PublisherClient, SubscriberClient
+from .control import Control
+from .issuer import Issuer
+from .ports import Report, Wall, unheard
+from .pubsub import PubSub
+from .secret_manager import SecretManager
+from .web import WebServer
+
+
+PROJECT = "local-project"
+
+# The sender that pushes name where nothing else is said.
+SENDER = "pusher@local-project.iam.gserviceaccount.com"
+
+
+class LocalCloud:
+    """Run all servers on loopback, from `start` to `stop` or for the length of a `with`.
+
+    Nothing is kept: each start begins empty, with a new signing key. Thread-safe once started.
+
+    Args:
+        project: id of the project that short names belong to; others exist as soon as they are named.
+        secret_manager_port: 0 takes a free one, as for the other two.
+        pubsub_port: likewise.
+        keys_port: of the issuer's keys and the control endpoint.
+        wall: wall time; a test may move it.
+        report: told of each change and each push, in a line for people, never with a value.
+        push_timeout: seconds for a push in place of the ack deadline (10 at least).
+        keys_max_age: seconds that the issuer's keys may be kept.
+    """
+
+    issuer: Issuer
+    pubsub: PubSub
+    secret_manager: SecretManager
+
+    def __init__(
+        self,
+        *,
+        project: str = PROJECT,
+        secret_manager_port: int = 0,
+        pubsub_port: int = 0,
+        keys_port: int = 0,
+        wall: Wall = time.time,  # noqa: TID251 - the one place where wall time comes from
+        report: Report = unheard,
+        push_timeout: float | None = None,
+        keys_max_age: int = 3600,
+    ) -> None:
+        self.project = project
+        self._ports = (secret_manager_port, pubsub_port, keys_port)
+        self._wall = wall
+        self._report = report
+        self._push_timeout = push_timeout
+        self._keys_max_age = keys_max_age
+        self._clients = Clients()
+        self._running = contextlib.ExitStack()
+        self._url = ""
+
+    def start(self) -> Self:
+        """Start all servers; they answer when this returns.
+
+        Raises:
+            PortInUse: a port that was asked for is taken; nothing is left running.
+        """
+        secret_manager_port, pubsub_port, keys_port = self._ports
+        with contextlib.ExitStack() as started:
+            self.issuer = Issuer(wall=self._wall, max_age=self._keys_max_age)
+            self.pubsub = started.enter_context(
+                PubSub(
+                    issuer=self.issuer,
+                    wall=self._wall,
+                    port=pubsub_port,
+                    report=self._report,
+                    push_timeout=self._push_timeout,
+                )
+            )
+            self.secret_manager = started.enter_context(
+                SecretManager(topics=self.pubsub, wall=self._wall, port=secret_manager_port, report=self._report)
+            )
+            control = Control(self.secret_manager, self.pubsub, self.issuer)
+            web = WebServer(control.routes(), port=keys_port)
+            started.callback(web.stop)
+            started.callback(self._clients.close)
+            self._url = web.url
+            self._running = started.pop_all()
+        return self
+
+    def stop(self) -> None:
+        """End all servers within a few seconds, whatever is under way; harmless where nothing runs."""
+        self._running.close()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def environment(self) -> dict[str, str]:
+        """The variables that make services and Google's tools use this cloud."""
+        return {
+            "GOOGLE_CLOUD_PROJECT": self.project,
+            "KEYTURN_LOCAL_CONTROL": self._url,
+            "KEYTURN_OIDC_KEYS_URL": f"{self._url}/certs",
+            "PUBSUB_EMULATOR_HOST": self.pubsub.host,
+            "SECRET_MANAGER_EMULATOR_HOST": self.secret_manager.host,
+        }
+
+    def secret_manager_client(self) -> secretmanager.SecretManagerServiceClient:
+        """An official client, closed by `stop`."""
+        return self._clients.secret_manager(self.secret_manager.host)
+
+    def publisher(self) -> PublisherClient:
+        """An official client, closed by `stop`; it sends each message at once."""
+        return self._clients.publisher(self.pubsub.host)
+
+    def subscriber(self) -> SubscriberClient:
+        """An official client, closed by `stop`."""
+        return self._clients.subscriber(self.pubsub.host)
+
+    def secret(self, name: str, *, location: str = "") -> str:
+        """The full name of a secret of this project; a name that is full already stays."""
+        place = f"/locations/{location}" if location else ""
+        return name if "/" in name else f"projects/{self.project}{place}/secrets/{name}"
+
+    def topic(self, name: str) -> str:
+        """The full name of a topic of this project; a name that is full already stays."""
+        return name if "/" in name else f"projects/{self.project}/topics/{name}"
+
+    def subscription(self, name: str) -> str:
+        """The full name of a subscription of this project; a name that is full already stays."""
+        return name if "/" in name else f"projects/{self.project}/subscriptions/{name}"
+
+    def create_secret(self, name: str, data: bytes | None = None, *, topic: str = "", location: str = "") -> str:
+        """Create a secret, with a first version where `data` is given, and return its full name.
+
+        Args:
+            name: short, or full.
+            data: the first version's value.
+            topic: where it announces its changes, short or full; made where it does not exist.
+            location: of a regional secret.
+
+        Raises:
+            Refusal: as CreateSecret refuses.
+        """
+        topics = (self.create_topic(topic),) if topic else ()
+        path = self.secret_manager.create_secret(self.secret(name, location=location), topics=topics)
+        if data is not None:
+            self.secret_manager.add_version(path, data)
+        return path
+
+    def add_version(self, name: str, data: bytes, *, location: str = "") -> int:
+        """Add a version to a secret, short or full name, and return its number.
+
+        Raises:
+            Refusal: as AddSecretVersion refuses.
+        """
+        return self.secret_manager.add_version(self.secret(name, location=location), data)
+
+    def create_topic(self, name: str) -> str:
+        """Create a topic where it does not exist, and return its full name."""
+        topic = self.topic(name)
+        if not self.pubsub.has_topic(topic):
+            self.pubsub.create_topic(topic)
+        return topic
+
+    def push_to(
+        self,
+        url: str,
+        *,
+        topic: str,
+        name: str = "push",
+        sender: str | None = SENDER,
+        audience: str | None = None,
+        ack_deadline: int = 60,
+        backoff: tuple[float, float] | None = None,
+    ) -> str:
+        """Push a topic's messages to a URL, and return the full name of the subscription; see `PubSub.create_push`.
+
+        Raises:
+            Refusal: as CreateSubscription refuses.
+        """
+        subscription = self.subscription(name)
+        self.pubsub.create_push(
+            subscription,
+            topic=self.create_topic(topic),
+            url=url,
+            sender=sender,
+            audience=audience,
+            ack_deadline=ack_deadline,
+            backoff=backoff,
+        )
+        return subscription

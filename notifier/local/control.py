@@ -1,0 +1,124 @@
+"""The control endpoint: what was called, and faults on demand, for other processes than this one.
+
+Bodies and answers are JSON objects; `secret` and `topic` are full names.
+
+    GET  /calls?secret=S     accesses of S, or all: {"calls": [...], "counts": [...]}; POST /calls/clear forgets them
+    GET  /pushes             pushes so far: {"pushes": [...]}
+    GET  /keys               {"fetches": n, "kid": "..."}
+    POST /secrets/fail       {"secret", "times"=1, "code"="UNAVAILABLE", "message"}
+    POST /secrets/slow       {"secret", "seconds"=null (until healed), "times"=null (all)}
+    POST /secrets/damage     {"secret", "times"=1}
+    POST /secrets/lag        {"secret", "changes"=null, "seconds"=0}; POST /secrets/catch-up {"secret"} ends it
+    POST /secrets/heal       {"secret"=null (all)}
+    POST /pubsub/duplicate   {"topic", "times"=1, "copies"=1, "new_id"=false}
+    POST /pubsub/delay       {"topic", "seconds", "times"=1}
+    POST /pubsub/repeat      {"topic", "new_id"=false} -> {"id"}; POST /pubsub/heal {} ends duplicates and delays
+    POST /sign               {"claims", "forged"=false} -> {"token"}
+    POST /keys/rotate        {"keep"=true}; POST /keys/fail {"times"=1}
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import grpc
+
+from .issuer import Issuer
+from .names import secret_path
+from .pubsub import PubSub
+from .rpc import Refusal
+from .secret_manager import SecretManager
+from .web import Bad, Reply, Route, told
+
+
+class Control:
+    """The routes of the control endpoint.
+
+    Args:
+        secret_manager: whose calls are told and whose faults are set.
+        pubsub: likewise.
+        issuer: signs tokens that are asked for.
+    """
+
+    def __init__(self, secret_manager: SecretManager, pubsub: PubSub, issuer: Issuer) -> None:
+        self._secrets = secret_manager
+        self._pubsub = pubsub
+        self._issuer = issuer
+
+    def routes(self) -> dict[tuple[str, str], Route]:
+        """All routes, by method and path."""
+        secrets, pubsub, issuer = self._secrets, self._pubsub, self._issuer
+        return {
+            ("GET", "/certs"): self._certs,
+            ("GET", "/calls"): self._calls,
+            ("POST", "/calls/clear"): _done(secrets.log.clear),
+            ("GET", "/pushes"): self._pushes,
+            ("GET", "/keys"): lambda _: told({"fetches": issuer.fetches, "kid": issuer.kid}),
+            ("POST", "/secrets/fail"): self._fail,
+            ("POST", "/secrets/slow"): _done(secrets.slow_accesses),
+            ("POST", "/secrets/damage"): _done(secrets.damage_accesses),
+            ("POST", "/secrets/lag"): _done(secrets.lag),
+            ("POST", "/secrets/catch-up"): _done(secrets.catch_up),
+            ("POST", "/secrets/heal"): _done(secrets.heal),
+            ("POST", "/pubsub/duplicate"): _done(pubsub.duplicate),
+            ("POST", "/pubsub/delay"): _done(pubsub.delay),
+            ("POST", "/pubsub/repeat"): self._repeat,
+            ("POST", "/pubsub/heal"): _done(pubsub.heal),
+            ("POST", "/sign"): self._sign,
+            ("POST", "/keys/rotate"): _done(issuer.rotate),
+            ("POST", "/keys/fail"): _done(issuer.fail_fetches, times=1),
+        }
+
+    def _certs(self, _: Mapping[str, Any]) -> Reply:
+        status, headers, body = self._issuer.serve()
+        return Reply(body, status, headers)
+
+    def _calls(self, given: Mapping[str, Any]) -> Reply:
+        wanted = _secret(given["secret"]) if "secret" in given else None
+        counts = [
+            {"secret": secret, "asked": asked, "served": served, "count": count}
+            for (secret, asked, served), count in self._secrets.log.counts().items()
+            if wanted in {None, secret}
+        ]
+        return told({"calls": [asdict(call) for call in self._secrets.log.calls(wanted)], "counts": counts})
+
+    def _pushes(self, _: Mapping[str, Any]) -> Reply:
+        return told({"pushes": [asdict(push) for push in self._pubsub.pushes()]})
+
+    def _fail(self, given: Mapping[str, Any]) -> Reply:
+        code = str(given.get("code", "UNAVAILABLE"))
+        if code not in grpc.StatusCode.__members__:
+            raise Bad(f"`code` is not the name of a gRPC status: {code}")
+        return _done(self._secrets.fail_accesses)({**given, "code": grpc.StatusCode[code]})
+
+    def _repeat(self, given: Mapping[str, Any]) -> Reply:
+        return told({"id": self._pubsub.repeat(str(given.get("topic")), new_id=bool(given.get("new_id")))})
+
+    def _sign(self, given: Mapping[str, Any]) -> Reply:
+        claims = given.get("claims")
+        if not isinstance(claims, dict):
+            raise Bad("`claims` is missing.")
+        sign = self._issuer.forge if given.get("forged") else self._issuer.sign
+        return told({"token": sign(claims)})
+
+
+def _done(call: Callable[..., None], **defaults: Any) -> Route:
+    """A route that calls with the body's members as arguments and answers an empty object."""
+
+    def route(given: Mapping[str, Any]) -> Reply:
+        try:
+            call(**{**defaults, **given})
+        except Refusal as refusal:
+            raise Bad(refusal.message) from refusal
+        except (TypeError, ValueError) as exc:
+            raise Bad("A member of the body is missing, unknown or of the wrong type.") from exc
+        return told({})
+
+    return route
+
+
+def _secret(path: str) -> str:
+    try:
+        return secret_path(path)
+    except Refusal as refusal:
+        raise Bad(refusal.message) from refusal

@@ -1,0 +1,149 @@
+"""A Pub/Sub on loopback that the official clients talk to unchanged, with push, and faults on demand."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Self
+
+from google.pubsub_v1.types import pubsub
+
+from .broker import Broker
+from .issuer import Issuer
+from .ports import Report, Wall, unheard
+from .pubsub_service import PUBLISHER, SUBSCRIBER, PublisherService, SubscriberService
+from .push import PushAttempt
+from .rpc import Caller, Server
+
+
+_HERE = Caller()
+
+# Ending takes at most about this long, whatever the endpoints do.
+_GRACE = 2.0
+
+
+class PubSub:
+    """Serve google.pubsub.v1.Publisher and Subscriber, for any projects; pushes go out at once.
+
+    Thread-safe. Topics and subscriptions are called by their full names.
+
+    Args:
+        issuer: signs the tokens of pushes.
+        wall: wall time.
+        port: 0 takes a free one.
+        report: told of each change and each push, in a line for people.
+        push_timeout: seconds for a push in place of the ack deadline, so that tests of endpoints that hang are short.
+
+    Raises:
+        PortInUse: the port is taken.
+    """
+
+    def __init__(
+        self,
+        *,
+        issuer: Issuer,
+        wall: Wall,
+        port: int = 0,
+        report: Report = unheard,
+        push_timeout: float | None = None,
+    ) -> None:
+        self._broker = Broker(issuer=issuer, wall=wall, report=report, push_timeout=push_timeout)
+        self._publisher = PublisherService(self._broker, report=report)
+        self._subscriber = SubscriberService(self._broker, report=report)
+        services = {PUBLISHER: self._publisher.methods(), SUBSCRIBER: self._subscriber.methods()}
+        self._server = Server("pubsub", port=port, services=services)
+        self.host = self._server.host
+
+    def stop(self) -> None:
+        """Cut off what is under way, and end within about two seconds."""
+        deadline = time.monotonic() + _GRACE
+        self._subscriber.close()
+        self._broker.close(deadline)
+        self._server.stop(grace=0.2)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def has_topic(self, topic: str) -> bool:
+        """Whether the topic exists."""
+        return self._broker.has_topic(topic)
+
+    def publish(self, topic: str, data: bytes, attributes: Mapping[str, str]) -> str | None:
+        """Send one message from inside the process and return its id; None where there is no such topic."""
+        return self._broker.publish(topic, data, attributes)
+
+    def create_topic(self, topic: str) -> None:
+        """Create a topic from inside the process.
+
+        Raises:
+            Refusal: as CreateTopic refuses.
+        """
+        self._publisher.create_topic(pubsub.Topic.pb()(name=topic), _HERE)
+
+    def create_push(
+        self,
+        subscription: str,
+        *,
+        topic: str,
+        url: str,
+        sender: str | None = None,
+        audience: str | None = None,
+        ack_deadline: int = 10,
+        backoff: tuple[float, float] | None = None,
+    ) -> None:
+        """Create a subscription that pushes, from inside the process.
+
+        Args:
+            subscription: full name.
+            topic: full name.
+            url: the endpoint.
+            sender: address of the service account in the OIDC token; None sends no token.
+            audience: of the token; None means `url`.
+            ack_deadline: seconds, 10 to 600.
+            backoff: shortest and longest wait of the retry policy; None means none.
+
+        Raises:
+            Refusal: as CreateSubscription refuses.
+        """
+        message = pubsub.Subscription.pb()(name=subscription, topic=topic, ack_deadline_seconds=ack_deadline)
+        message.push_config.push_endpoint = url
+        if sender is not None:
+            message.push_config.oidc_token.service_account_email = sender
+            message.push_config.oidc_token.audience = audience or ""
+        if backoff is not None:
+            message.retry_policy.minimum_backoff.FromMilliseconds(int(backoff[0] * 1000))
+            message.retry_policy.maximum_backoff.FromMilliseconds(int(backoff[1] * 1000))
+        self._subscriber.create(message, _HERE)
+
+    def undelivered(self, subscription: str) -> int:
+        """How many messages of a subscription are not acknowledged.
+
+        Raises:
+            Refusal: NOT_FOUND.
+        """
+        return len(self._broker.subscription(subscription).backlog)
+
+    def pushes(self) -> list[PushAttempt]:
+        """The pushes so far, answered or failed, oldest first."""
+        return self._broker.pushes()
+
+    def wait_for_pushes(self, wanted: Callable[[list[PushAttempt]], bool], timeout: float = 5.0) -> bool:
+        """Wait until the pushes so far are as `wanted`; False after `timeout` seconds."""
+        return self._broker.wait_for_pushes(wanted, timeout)
+
+    def duplicate(self, topic: str, *, times: int = 1, copies: int = 1, new_id: bool = False) -> None:
+        """Deliver each of the next `times` messages of a topic `copies` more times, with the same or new ids."""
+        self._broker.faults.duplicate(topic, times=times, copies=copies, new_id=new_id)
+
+    def delay(self, topic: str, seconds: float, *, times: int = 1) -> None:
+        """Deliver the next `times` messages of a topic `seconds` late; their publish time tells the truth."""
+        self._broker.faults.delay(topic, seconds, times=times)
+
+    def repeat(self, topic: str, *, new_id: bool = False) -> str | None:
+        """Deliver the last message of a topic once more, now, and return its id; None where there was none."""
+        return self._broker.repeat(topic, new_id=new_id)
+
+    def heal(self) -> None:
+        """End duplicates and delays that were asked for."""
+        self._broker.faults.clear()

@@ -1,0 +1,149 @@
+"""What a request to Pub/Sub must satisfy before anything is changed."""
+
+import re
+from typing import Any
+
+import grpc
+
+from .rpc import Refusal
+
+
+_PROJECT = re.compile(r"projects/[a-z0-9][a-z0-9:.-]{0,62}")
+# [documented]: 3 to 255 characters, begins with a letter, not with `goog`.
+_ID = r"(?!goog)[A-Za-z][A-Za-z0-9._~+%-]{2,254}"
+_TOPIC = re.compile(_PROJECT.pattern + "/topics/" + _ID)
+_SUBSCRIPTION = re.compile(_PROJECT.pattern + "/subscriptions/" + _ID)
+
+# Bounds of a message and of times, all [documented].
+_MOST_ATTRIBUTES, _LONGEST_KEY, _LONGEST_VALUE = 100, 256, 1024
+_LARGEST_MESSAGE = 10_000_000
+_SHORTEST_DEADLINE, _LONGEST_DEADLINE = 10, 600
+_LONGEST_BACKOFF = 600
+
+# What this local Pub/Sub does not do is refused, never silently ignored.
+_NOT_HERE = (
+    "bigquery_config",
+    "bigtable_config",
+    "cloud_storage_config",
+    "dead_letter_policy",
+    "enable_exactly_once_delivery",
+    "enable_message_ordering",
+    "filter",
+    "message_transforms",
+    "retain_acked_messages",
+)
+
+
+def topic_name(name: str) -> None:
+    """Check the name of a topic that is to be created.
+
+    Raises:
+        Refusal: INVALID_ARGUMENT.
+    """
+    if _TOPIC.fullmatch(name) is None:
+        raise _invalid(f"Invalid resource name given (name={name}).")
+
+
+def project_name(name: str) -> None:
+    """Check the name of a project.
+
+    Raises:
+        Refusal: INVALID_ARGUMENT.
+    """
+    if _PROJECT.fullmatch(name) is None:
+        raise _invalid(f"Invalid resource name given (name={name}).")
+
+
+def message(data: bytes, attributes: dict[str, str], ordering_key: str) -> None:
+    """Check a message that is to be published.
+
+    Raises:
+        Refusal: INVALID_ARGUMENT or UNIMPLEMENTED.
+    """
+    if ordering_key:
+        raise _not_here("ordering_key")
+    if not data and not attributes:
+        raise _invalid("The message is empty: it needs data or attributes.")
+    if len(data) > _LARGEST_MESSAGE:
+        raise _invalid("The message is too large.")
+    if len(attributes) > _MOST_ATTRIBUTES:
+        raise _invalid(f"A message has at most {_MOST_ATTRIBUTES} attributes.")
+    for key, value in attributes.items():
+        if not key or len(key.encode()) > _LONGEST_KEY or len(value.encode()) > _LONGEST_VALUE:
+            raise _invalid("An attribute's key or value is empty or too long.")
+        if key.startswith("goog"):
+            raise _invalid("An attribute's key begins with `goog`, which is reserved.")
+
+
+def subscription(given: Any) -> None:
+    """Check a subscription that is to be created.
+
+    Raises:
+        Refusal: INVALID_ARGUMENT or UNIMPLEMENTED.
+    """
+    if _SUBSCRIPTION.fullmatch(given.name) is None:
+        raise _invalid(f"Invalid resource name given (name={given.name}).")
+    present = {descriptor.name for descriptor, _ in given.ListFields()}
+    for field in _NOT_HERE:
+        if field in present:
+            raise _not_here(field)
+    deadline = given.ack_deadline_seconds
+    if deadline:
+        ack_deadline(deadline)
+    push_config(given.push_config)
+    if given.HasField("retry_policy"):
+        _retry_policy(given.retry_policy)
+
+
+def ack_deadline(seconds: int) -> None:
+    """Check an ack deadline.
+
+    Raises:
+        Refusal: INVALID_ARGUMENT.
+    """
+    if not _SHORTEST_DEADLINE <= seconds <= _LONGEST_DEADLINE:
+        raise _invalid(f"Invalid ack deadline given (ackDeadlineSeconds={seconds}).")
+
+
+def push_config(config: Any) -> None:
+    """Check where and how a subscription pushes.
+
+    Plain http is let through, as by Google's emulator; the real service wants https.
+
+    Raises:
+        Refusal: INVALID_ARGUMENT or UNIMPLEMENTED.
+    """
+    url = config.push_endpoint
+    if url and re.match(r"https?://[^/?#]+", url) is None:
+        raise _invalid(f"Invalid push endpoint given (endpoint={url}).")
+    if config.HasField("no_wrapper"):
+        raise _not_here("no_wrapper")
+    if config.HasField("oidc_token") and not config.oidc_token.service_account_email:
+        raise _invalid("An OIDC token needs `service_account_email`.")
+
+
+def modified_deadline(seconds: int) -> None:
+    """Check a deadline given for leased messages: 0 hands them back.
+
+    Raises:
+        Refusal: INVALID_ARGUMENT.
+    """
+    if not 0 <= seconds <= _LONGEST_DEADLINE:
+        raise _invalid(f"Invalid ack deadline given (ackDeadlineSeconds={seconds}).")
+
+
+def _retry_policy(policy: Any) -> None:
+    shortest = policy.minimum_backoff.ToTimedelta().total_seconds()
+    longest = policy.maximum_backoff.ToTimedelta().total_seconds()
+    if policy.HasField("maximum_backoff") and policy.HasField("minimum_backoff") and longest < shortest:
+        raise _invalid("The maximum backoff is less than the minimum.")
+    if not (0 <= shortest <= _LONGEST_BACKOFF and 0 <= longest <= _LONGEST_BACKOFF):
+        raise _invalid(f"A backoff is between 0 and {_LONGEST_BACKOFF} seconds.")
+
+
+def _invalid(text: str) -> Refusal:
+    return Refusal(grpc.StatusCode.INVALID_ARGUMENT, text)
+
+
+def _not_here(field: str) -> Refusal:
+    return Refusal(grpc.StatusCode.UNIMPLEMENTED, f"`{field}` is not something that the local Pub/Sub does.")

@@ -1,0 +1,222 @@
+"""The methods of Publisher and Subscriber: a request in, an answer out."""
+
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import grpc
+from google.protobuf import empty_pb2
+from google.pubsub_v1.types import pubsub
+
+from . import pubsub_checks as checks
+from .broker import Broker, missing
+from .clocks import utc
+from .pages import page
+from .ports import Report
+from .rpc import Caller, Method, Refusal
+from .subscription import Subscription
+
+
+PUBLISHER = "google.pubsub.v1.Publisher"
+SUBSCRIBER = "google.pubsub.v1.Subscriber"
+
+# A pull waits for a first message this long, unless its caller waits less [assumed].
+_LONGEST_PULL = 30.0
+
+_MOST_PULLED = 1000
+
+_Answer = Any
+
+
+class PublisherService:
+    """google.pubsub.v1.Publisher over a broker.
+
+    Args:
+        broker: what exists.
+        report: told of each change.
+    """
+
+    def __init__(self, broker: Broker, *, report: Report) -> None:
+        self._broker = broker
+        self._report = report
+
+    def methods(self) -> Mapping[str, Method]:
+        """The methods by their name on the wire."""
+        return {
+            "CreateTopic": Method(pubsub.Topic.pb(), self.create_topic),
+            "GetTopic": Method(pubsub.GetTopicRequest.pb(), self.get_topic),
+            "ListTopics": Method(pubsub.ListTopicsRequest.pb(), self.list_topics),
+            "DeleteTopic": Method(pubsub.DeleteTopicRequest.pb(), self.delete_topic),
+            "Publish": Method(pubsub.PublishRequest.pb(), self.publish),
+        }
+
+    def create_topic(self, request: Any, _caller: Caller) -> _Answer:
+        """Create a topic."""
+        checks.topic_name(request.name)
+        self._broker.create_topic(request)
+        self._report(f"created {request.name}")
+        return request
+
+    def get_topic(self, request: Any, _caller: Caller) -> _Answer:
+        """Describe a topic."""
+        return self._broker.topic(request.topic)
+
+    def list_topics(self, request: Any, _caller: Caller) -> _Answer:
+        """List the topics of a project."""
+        checks.project_name(request.project)
+        shown, token = page(self._broker.topics(request.project), request.page_size, request.page_token)
+        return pubsub.ListTopicsResponse.pb()(topics=shown, next_page_token=token)
+
+    def delete_topic(self, request: Any, _caller: Caller) -> _Answer:
+        """Delete a topic; its subscriptions stay."""
+        self._broker.delete_topic(request.topic)
+        self._report(f"deleted {request.topic}")
+        return empty_pb2.Empty()
+
+    def publish(self, request: Any, _caller: Caller) -> _Answer:
+        """Publish messages: all of them, or none where one is not valid."""
+        if not request.messages:
+            raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, "There is no message to publish.")
+        for message in request.messages:
+            checks.message(message.data, dict(message.attributes), message.ordering_key)
+        ids = []
+        for message in request.messages:
+            sent = self._broker.publish(request.topic, message.data, message.attributes)
+            if sent is None:
+                raise missing(request.topic)
+            ids.append(sent)
+        self._report(f"published {', '.join(ids)} to {request.topic}")
+        return pubsub.PublishResponse.pb()(message_ids=ids)
+
+
+class SubscriberService:
+    """google.pubsub.v1.Subscriber over a broker.
+
+    Args:
+        broker: what exists.
+        report: told of each change.
+    """
+
+    def __init__(self, broker: Broker, *, report: Report) -> None:
+        self._broker = broker
+        self._report = report
+        self._closed = threading.Event()
+
+    def methods(self) -> Mapping[str, Method]:
+        """The methods by their name on the wire."""
+        return {
+            "CreateSubscription": Method(pubsub.Subscription.pb(), self.create),
+            "GetSubscription": Method(pubsub.GetSubscriptionRequest.pb(), self.get),
+            "ListSubscriptions": Method(pubsub.ListSubscriptionsRequest.pb(), self.list_all),
+            "DeleteSubscription": Method(pubsub.DeleteSubscriptionRequest.pb(), self.delete),
+            "ModifyPushConfig": Method(pubsub.ModifyPushConfigRequest.pb(), self.modify_push_config),
+            "Pull": Method(pubsub.PullRequest.pb(), self.pull),
+            "Acknowledge": Method(pubsub.AcknowledgeRequest.pb(), self.acknowledge),
+            "ModifyAckDeadline": Method(pubsub.ModifyAckDeadlineRequest.pb(), self.modify_ack_deadline),
+        }
+
+    def close(self) -> None:
+        """Let every pull that waits go."""
+        self._closed.set()
+
+    def create(self, request: Any, _caller: Caller) -> _Answer:
+        """Create a subscription."""
+        checks.subscription(request)
+        created = self._broker.create_subscription(request)
+        self._report(f"created {created.name}")
+        return created.message
+
+    def get(self, request: Any, _caller: Caller) -> _Answer:
+        """Describe a subscription."""
+        return self._broker.subscription(request.subscription).message
+
+    def list_all(self, request: Any, _caller: Caller) -> _Answer:
+        """List the subscriptions of a project."""
+        checks.project_name(request.project)
+        there = [subscription.message for subscription in self._broker.subscriptions(request.project)]
+        shown, token = page(there, request.page_size, request.page_token)
+        return pubsub.ListSubscriptionsResponse.pb()(subscriptions=shown, next_page_token=token)
+
+    def delete(self, request: Any, _caller: Caller) -> _Answer:
+        """Delete a subscription and its messages."""
+        self._broker.delete_subscription(request.subscription)
+        self._report(f"deleted {request.subscription}")
+        return empty_pb2.Empty()
+
+    def modify_push_config(self, request: Any, _caller: Caller) -> _Answer:
+        """Push elsewhere; an empty configuration pauses."""
+        checks.push_config(request.push_config)
+        self._broker.subscription(request.subscription).push_to(request.push_config)
+        where = request.push_config.push_endpoint or "nowhere"
+        self._report(f"updated {request.subscription}: it pushes to {where}")
+        return empty_pb2.Empty()
+
+    def pull(self, request: Any, caller: Caller) -> _Answer:
+        """Lease messages to the caller.
+
+        A subscription that pushes has none to pull, and says so by an empty answer [seen in Google's emulator].
+        """
+        if request.max_messages <= 0:
+            raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, "`max_messages` must be positive.")
+        subscription = self._broker.subscription(request.subscription)
+        answer = pubsub.PullResponse.pb()()
+        if subscription.message.push_config.push_endpoint:
+            return answer
+        remaining = caller.remaining()
+        wait = _LONGEST_PULL if remaining is None else min(_LONGEST_PULL, remaining)
+        until = time.monotonic() + (0.0 if request.return_immediately else wait)
+        self._fill(answer, subscription, min(request.max_messages, _MOST_PULLED), until, caller)
+        return answer
+
+    def acknowledge(self, request: Any, _caller: Caller) -> _Answer:
+        """Forget messages; ids that are not known are passed over [documented]."""
+        backlog = self._broker.subscription(request.subscription).backlog
+        for lease in request.ack_ids:
+            backlog.acknowledge(lease)
+        return empty_pb2.Empty()
+
+    def modify_ack_deadline(self, request: Any, _caller: Caller) -> _Answer:
+        """Lengthen leases, or end them with 0."""
+        checks.modified_deadline(request.ack_deadline_seconds)
+        subscription = self._broker.subscription(request.subscription)
+        for lease in request.ack_ids:
+            if request.ack_deadline_seconds == 0:
+                subscription.hand_back(lease)
+            else:
+                subscription.backlog.extend(lease, request.ack_deadline_seconds)
+        return empty_pb2.Empty()
+
+    def _fill(self, answer: Any, subscription: Subscription, most: int, until: float, caller: Caller) -> None:
+        backlog = subscription.backlog
+        gone = threading.Event()
+
+        def left() -> None:
+            gone.set()
+            with backlog.changed:
+                backlog.changed.notify_all()
+
+        if not caller.when_gone(left):
+            return
+        with backlog.changed:
+            while not (gone.is_set() or self._closed.is_set()):
+                leases = backlog.take(most, subscription.lease)
+                left_over = until - time.monotonic()
+                if leases or left_over <= 0:
+                    break
+                due = backlog.due_in()
+                # Never longer than a quarter of a second, so that the server can end.
+                backlog.changed.wait(min(left_over, 0.25 if due is None else min(due, 0.25)))
+            else:
+                return
+        for lease in leases:
+            answer.received_messages.append(_received(lease))
+
+
+def _received(lease: Any) -> Any:
+    received = pubsub.ReceivedMessage.pb()(ack_id=lease.id)
+    received.message.data = lease.message.data
+    received.message.attributes.update(lease.message.attributes)
+    received.message.message_id = lease.message.id
+    received.message.publish_time.FromDatetime(utc(lease.message.at))
+    return received

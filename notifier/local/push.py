@@ -1,0 +1,183 @@
+"""Push: the threads that carry a subscription's messages to its endpoint, at once and several at a time."""
+
+import contextlib
+import http.client
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from . import delivery
+from .backlog import Backlog, Lease
+
+
+# Pushes under way at once for one subscription. The real window grows from single digits on success [documented]; a
+# fixed one in between is enough here.
+IN_FLIGHT = 32
+
+# An endpoint that refuses sees the message again after 100 ms, then after twice that and so on up to a minute: the
+# bounds of push backoff [documented]; that it is counted for each message by itself is [assumed].
+_SHORTEST, _LONGEST = 0.1, 60.0
+
+# A lease outlives the request by this, so that an answer in the last moment still counts.
+_MARGIN = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a subscription pushes to, and how.
+
+    Args:
+        url: http or https.
+        timeout: seconds for the request: the ack deadline [documented].
+        token: makes the OIDC token of a request, None where none is sent.
+        backoff: the shortest and the longest wait of the retry policy, None where there is none.
+    """
+
+    url: str
+    timeout: float
+    token: Callable[[], str] | None = None
+    backoff: tuple[float, float] | None = None
+
+    def wait(self, attempt: int) -> float:
+        """Seconds until a message goes out again after its `attempt`-th refusal."""
+        shortest, longest = self.backoff or (_SHORTEST, _LONGEST)
+        return min(longest, max(shortest, _SHORTEST if attempt > 1 else 0.0) * 2.0 ** min(attempt - 1, 30))
+
+
+@dataclass(frozen=True, slots=True)
+class PushAttempt:
+    """One push that was tried.
+
+    Args:
+        subscription: its full name.
+        message: id of the message.
+        attempt: the how manyth time it was sent, from 1 on.
+        status: of the answer; None where there was none.
+        seconds: from sending to answer.
+    """
+
+    subscription: str
+    message: str
+    attempt: int
+    status: int | None
+    seconds: float
+
+    @property
+    def acknowledged(self) -> bool:
+        """Whether the answer acknowledged the message."""
+        return self.status in delivery.ACKNOWLEDGING
+
+
+class Pusher:
+    """Push the messages of one backlog to its endpoint, each as soon as it is due.
+
+    Threads are made as they are needed, up to `IN_FLIGHT`, and wait for more until `close`.
+
+    Args:
+        subscription: full name.
+        backlog: what to push.
+        done: told of each attempt, on the pushing thread.
+    """
+
+    def __init__(self, subscription: str, backlog: Backlog, *, done: Callable[[PushAttempt], None]) -> None:
+        self._subscription = subscription
+        self._backlog = backlog
+        self._done = done
+        self._endpoint: Endpoint | None = None
+        self._closed = False
+        self._idle = 0
+        self._threads: list[threading.Thread] = []
+        self._open: set[http.client.HTTPConnection] = set()
+
+    def aim(self, endpoint: Endpoint | None) -> None:
+        """Push to this endpoint from now on; None pauses. Requests under way go on."""
+        with self._backlog.changed:
+            self._endpoint = endpoint
+            if endpoint is not None and not self._threads:
+                self._grow()
+            self._backlog.changed.notify_all()
+
+    def close(self, deadline: float) -> None:
+        """End: what waits stays, requests under way are cut off. Returns by `deadline` (monotonic)."""
+        with self._backlog.changed:
+            self._closed = True
+            under_way = list(self._open)
+            self._backlog.changed.notify_all()
+        for opened in under_way:
+            _cut(opened)
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _grow(self) -> None:
+        number = len(self._threads) + 1
+        thread = threading.Thread(target=self._work, name=f"local-push-{number}", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _work(self) -> None:
+        while (job := self._next()) is not None:
+            self._push(*job)
+
+    def _next(self) -> tuple[Endpoint, Lease] | None:
+        """Wait for a message that is due and lease it; None when it is time to end."""
+        changed = self._backlog.changed
+        with changed:
+            self._idle += 1
+            try:
+                while not self._closed:
+                    wait = self._backlog.due_in()
+                    endpoint = self._endpoint
+                    if endpoint is not None and wait == 0.0:
+                        (lease,) = self._backlog.take(1, endpoint.timeout + _MARGIN)
+                        return endpoint, lease
+                    changed.wait(None if endpoint is None else wait)
+                return None
+            finally:
+                self._idle -= 1
+                self._hand_over()
+
+    def _hand_over(self) -> None:
+        """See to it that somebody waits for the next message while this thread is busy."""
+        if self._closed:
+            return
+        if self._idle:
+            self._backlog.changed.notify()
+        elif len(self._threads) < IN_FLIGHT:
+            self._grow()
+
+    def _push(self, endpoint: Endpoint, lease: Lease) -> None:
+        began = time.monotonic()
+        status = self._status(endpoint, lease)
+        attempt = PushAttempt(self._subscription, lease.message.id, lease.attempt, status, time.monotonic() - began)
+        if attempt.acknowledged:
+            self._backlog.acknowledge(lease.id)
+        else:
+            self._backlog.extend(lease.id, endpoint.wait(lease.attempt))
+        self._done(attempt)
+
+    def _status(self, endpoint: Endpoint, lease: Lease) -> int | None:
+        # A connection each: workers behind one port then share the pushes as they would in the cloud.
+        opened = delivery.connection(endpoint.url, endpoint.timeout)
+        with self._backlog.changed:
+            if self._closed:
+                return None
+            self._open.add(opened)
+        try:
+            content = delivery.body(self._subscription, lease.message)
+            token = endpoint.token() if endpoint.token else None
+            return delivery.post(opened, endpoint.url, content, delivery.headers(content, token))
+        except (OSError, http.client.HTTPException):
+            return None
+        finally:
+            with self._backlog.changed:
+                self._open.discard(opened)
+            opened.close()
+
+
+def _cut(opened: http.client.HTTPConnection) -> None:
+    sock = opened.sock
+    if sock is not None:
+        with contextlib.suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)

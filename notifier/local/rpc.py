@@ -1,0 +1,152 @@
+"""gRPC servers on loopback, built from plain functions of a request.
+
+The functions know nothing of gRPC beyond status codes, so that another transport can serve them too.
+"""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+
+
+LOOPBACK = "127.0.0.1"
+
+# A publish request may be as large as 10 MB [documented]; gRPC's own bound is 4 MB.
+_LARGEST_REQUEST = 11 * 1024 * 1024
+
+# Hanging calls (a pull that waits, a slowness that was asked for) hold a thread each, hence so many. Threads are
+# made as calls need them.
+_THREADS = 128
+
+
+class Refusal(Exception):
+    """The service says no, with a status.
+
+    Args:
+        code: the status.
+        message: one sentence, as the real service words it where that is known.
+    """
+
+    def __init__(self, code: grpc.StatusCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class PortInUse(Exception):
+    """A port cannot be bound: something else listens there.
+
+    Args:
+        server: which server wanted it: "secret-manager", "pubsub" or "keys".
+        port: the port.
+    """
+
+    def __init__(self, server: str, port: int) -> None:
+        super().__init__(f"port {port} on {LOOPBACK} is in use (wanted by the {server} server)")
+        self.server = server
+        self.port = port
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls, and how long they will wait.
+
+    Args:
+        peer: address, such as `ipv4:127.0.0.1:40000`: one connection each.
+        user_agent: what the caller says it is.
+        api_client: the versions of Google's libraries that it says it uses.
+        remaining: seconds that the caller will go on waiting, None for ever.
+        when_gone: registers a function to be called when the caller has left; False where that was so already.
+    """
+
+    peer: str = "in-process"
+    user_agent: str = ""
+    api_client: str = ""
+    remaining: Callable[[], float | None] = lambda: None
+    when_gone: Callable[[Callable[[], None]], bool] = lambda _: True
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One method of a service.
+
+    Args:
+        request: protobuf class of the request.
+        call: takes the request and the caller and returns the answer, a protobuf message, or raises `Refusal`.
+    """
+
+    request: Any
+    call: Callable[[Any, Caller], Any]
+
+
+class Server:
+    """A gRPC server on a loopback port of its own.
+
+    Args:
+        name: for messages and thread names.
+        port: 0 takes a free one.
+        services: full name of a service -> name of a method -> method.
+
+    Raises:
+        PortInUse: the port is taken.
+    """
+
+    def __init__(self, name: str, *, port: int, services: Mapping[str, Mapping[str, Method]]) -> None:
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"local-{name}")
+        self._server = grpc.server(
+            self._threads,
+            handlers=[
+                grpc.method_handlers_generic_handler(
+                    service, {called: _handler(method) for called, method in methods.items()}
+                )
+                for service, methods in services.items()
+            ],
+            options=(
+                # Two servers must never share a port silently; gRPC's default on Linux lets them.
+                ("grpc.so_reuseport", 0),
+                ("grpc.max_receive_message_length", _LARGEST_REQUEST),
+            ),
+        )
+        try:
+            self.port = self._server.add_insecure_port(f"{LOOPBACK}:{port}")
+        except RuntimeError as exc:
+            self._threads.shutdown()
+            raise PortInUse(name, port) from exc
+        self._server.start()
+
+    @property
+    def host(self) -> str:
+        """Where it listens, as `address:port`."""
+        return f"{LOOPBACK}:{self.port}"
+
+    def stop(self, grace: float) -> None:
+        """Refuse new calls, give those under way `grace` seconds, and end."""
+        self._server.stop(grace).wait(grace + 1.0)
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+
+def _handler(method: Method) -> "grpc.RpcMethodHandler[Any, Any]":
+    def call(request: Any, context: grpc.ServicerContext) -> Any:
+        try:
+            return method.call(request, _caller(context))
+        except Refusal as refusal:
+            context.abort(refusal.code, refusal.message)
+
+    return grpc.unary_unary_rpc_method_handler(
+        call,
+        request_deserializer=method.request.FromString,
+        response_serializer=lambda message: message.SerializeToString(),
+    )
+
+
+def _caller(context: grpc.ServicerContext) -> Caller:
+    said = {key: value for key, value in context.invocation_metadata() if isinstance(value, str)}
+    return Caller(
+        peer=context.peer(),
+        user_agent=said.get("user-agent", ""),
+        api_client=said.get("x-goog-api-client", ""),
+        remaining=context.time_remaining,
+        when_gone=context.add_callback,
+    )

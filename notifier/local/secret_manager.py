@@ -1,0 +1,169 @@
+"""A Secret Manager on loopback that the official client talks to unchanged, with faults on demand."""
+
+from typing import Self
+
+import grpc
+from google.cloud.secretmanager_v1.types import resources, service
+
+from .access_faults import AccessFaults
+from .access_log import AccessLog
+from .names import Parent, secret_path
+from .ports import Report, TopicPort, Wall, unheard
+from .rpc import Caller, Server
+from .secret_events import Notifications
+from .secret_service import NAME, SecretService
+from .secret_store import SecretStore
+
+
+_HERE = Caller()
+
+
+class SecretManager:
+    """Serve google.cloud.secretmanager.v1.SecretManagerService, global and regional, for any projects.
+
+    Thread-safe. Secrets are called by their full name, `projects/P[/locations/L]/secrets/S`, P an id or a number.
+
+    Args:
+        topics: where notifications are published.
+        wall: wall time.
+        port: 0 takes a free one.
+        report: told of each change, in a line for people.
+
+    Raises:
+        PortInUse: the port is taken.
+    """
+
+    def __init__(self, *, topics: TopicPort, wall: Wall, port: int = 0, report: Report = unheard) -> None:
+        self.log = AccessLog(wall=wall)
+        self._store = SecretStore(wall=wall)
+        self._faults = AccessFaults()
+        self._service = SecretService(
+            store=self._store,
+            notifications=Notifications(topics),
+            log=self.log,
+            faults=self._faults,
+            report=report,
+        )
+        self._server = Server("secret-manager", port=port, services={NAME: self._service.methods()})
+        self.host = self._server.host
+
+    def stop(self) -> None:
+        """Let go what hangs, and end."""
+        self._faults.close()
+        self._server.stop(grace=0.2)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def create_secret(self, secret: str, *, topics: tuple[str, ...] = ()) -> str:
+        """Create a secret from inside the process and return its name, with the project's number.
+
+        Raises:
+            Refusal: as CreateSecret refuses.
+        """
+        parent, _, name = secret.rpartition("/secrets/")
+        request = service.CreateSecretRequest.pb()(parent=parent, secret_id=name)
+        if not Parent.parse(parent).location:
+            request.secret.replication.automatic.SetInParent()
+        request.secret.topics.extend(resources.Topic.pb()(name=topic) for topic in topics)
+        return str(self._service.create_secret(request, _HERE).name)
+
+    def add_version(self, secret: str, data: bytes) -> int:
+        """Add a version from inside the process and return its number.
+
+        Raises:
+            Refusal: as AddSecretVersion refuses.
+        """
+        request = service.AddSecretVersionRequest.pb()(parent=secret)
+        request.payload.data = data
+        return int(self._service.add_version(request, _HERE).name.rpartition("/")[2])
+
+    def enable_version(self, secret: str, number: int) -> None:
+        """Enable a version.
+
+        Raises:
+            Refusal: as EnableSecretVersion refuses.
+        """
+        request = service.EnableSecretVersionRequest.pb()(name=f"{secret}/versions/{number}")
+        self._service.enable(request, _HERE)
+
+    def disable_version(self, secret: str, number: int) -> None:
+        """Disable a version.
+
+        Raises:
+            Refusal: as DisableSecretVersion refuses.
+        """
+        request = service.DisableSecretVersionRequest.pb()(name=f"{secret}/versions/{number}")
+        self._service.disable(request, _HERE)
+
+    def destroy_version(self, secret: str, number: int) -> None:
+        """Destroy a version.
+
+        Raises:
+            Refusal: as DestroySecretVersion refuses.
+        """
+        request = service.DestroySecretVersionRequest.pb()(name=f"{secret}/versions/{number}")
+        self._service.destroy(request, _HERE)
+
+    def set_aliases(self, secret: str, aliases: dict[str, int]) -> None:
+        """Replace the aliases of a secret.
+
+        Raises:
+            Refusal: as UpdateSecret refuses.
+        """
+        request = service.UpdateSecretRequest.pb()()
+        request.secret.name = secret
+        request.secret.version_aliases.update(aliases)
+        request.update_mask.paths.append("version_aliases")
+        self._service.update_secret(request, _HERE)
+
+    def delete_secret(self, secret: str) -> None:
+        """Delete a secret with all its versions.
+
+        Raises:
+            Refusal: as DeleteSecret refuses.
+        """
+        self._service.delete_secret(service.DeleteSecretRequest.pb()(name=secret), _HERE)
+
+    def lag(self, secret: str, *, changes: int | None = None, seconds: float = 0.0) -> None:
+        """Let `latest` and aliases answer with the past until `catch_up`; access by number never does.
+
+        Args:
+            secret: its full name.
+            changes: answer as before the last so many changes (versions, states, aliases); 0 stands still at now.
+            seconds: where `changes` is None, answer as things were so many seconds before each read.
+
+        Raises:
+            Refusal: NOT_FOUND, there is no such secret.
+        """
+        self._store.lag(secret_path(secret), changes=changes, seconds=seconds)
+
+    def catch_up(self, secret: str) -> None:
+        """Let `latest` and aliases answer as things are."""
+        self._store.catch_up(secret_path(secret))
+
+    def fail_accesses(
+        self,
+        secret: str,
+        *,
+        times: int = 1,
+        code: grpc.StatusCode = grpc.StatusCode.UNAVAILABLE,
+        message: str = "A failure that was asked for.",
+    ) -> None:
+        """Refuse the next `times` accesses of a secret with a status."""
+        self._faults.fail(secret_path(secret), times=times, code=code, message=message)
+
+    def slow_accesses(self, secret: str, *, seconds: float | None = None, times: int | None = None) -> None:
+        """Let accesses of a secret hang for `seconds` (None: until `heal`), `times` of them (None: all)."""
+        self._faults.slow(secret_path(secret), seconds=seconds, times=times)
+
+    def damage_accesses(self, secret: str, *, times: int = 1) -> None:
+        """Let the next `times` answers carry a checksum that does not fit the value."""
+        self._faults.damage(secret_path(secret), times=times)
+
+    def heal(self, secret: str | None = None) -> None:
+        """End the faults of accesses, of one secret or of all, and let go those that hang."""
+        self._faults.clear(secret_path(secret) if secret else None)

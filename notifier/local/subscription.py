@@ -1,0 +1,117 @@
+"""One subscription: its settings, its backlog and its pusher."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from google.protobuf import duration_pb2
+
+from .backlog import Backlog
+from .issuer import Issuer
+from .push import Endpoint, PushAttempt, Pusher
+
+
+# [documented] defaults.
+_ACK_DEADLINE = 10
+_RETENTION_DAYS = 7
+_EXPIRATION_DAYS = 31
+_SHORTEST_BACKOFF, _LONGEST_BACKOFF = 10.0, 600.0
+
+# What the name of a deleted topic becomes in its subscriptions [documented].
+DELETED_TOPIC = "_deleted-topic_"
+
+_DAY = 24 * 3600
+
+
+class Subscription:
+    """One subscription of one topic.
+
+    Args:
+        message: what was asked for; it is completed with the defaults and kept.
+        issuer: signs the tokens of pushes.
+        timeout: seconds for a push in place of the ack deadline, None for the ack deadline.
+        done: told of each push.
+    """
+
+    def __init__(
+        self, message: Any, *, issuer: Issuer, timeout: float | None, done: Callable[[PushAttempt], None]
+    ) -> None:
+        _complete(message)
+        self.message = message
+        self.backlog = Backlog(clock=time.monotonic)
+        self._issuer = issuer
+        self._timeout = timeout
+        self._pusher = Pusher(message.name, self.backlog, done=done)
+        self._pusher.aim(self._endpoint())
+
+    @property
+    def name(self) -> str:
+        """Its full name."""
+        return str(self.message.name)
+
+    @property
+    def lease(self) -> float:
+        """Seconds that a pulled message is leased for."""
+        return float(self.message.ack_deadline_seconds)
+
+    def push_to(self, config: Any) -> None:
+        """Push as `config` says from now on; where it names no endpoint, wait to be pulled."""
+        self.message.push_config.CopyFrom(config)
+        self._pusher.aim(self._endpoint())
+
+    def orphan(self) -> None:
+        """Note that the topic has been deleted."""
+        self.message.topic = DELETED_TOPIC
+
+    def hand_back(self, lease: str) -> None:
+        """Take a message back that was not acknowledged: again at once, or by the retry policy."""
+        backoff = self._backoff()
+        self.backlog.extend(lease, backoff[0] if backoff else 0.0)
+
+    def close(self, deadline: float) -> None:
+        """End pushing by `deadline` (monotonic)."""
+        self._pusher.close(deadline)
+
+    def _endpoint(self) -> Endpoint | None:
+        config = self.message.push_config
+        if not config.push_endpoint:
+            return None
+        token = None
+        if config.HasField("oidc_token"):
+            # [documented]: without an audience, the endpoint itself is.
+            audience = config.oidc_token.audience or config.push_endpoint
+            email = config.oidc_token.service_account_email
+
+            def token() -> str:
+                return self._issuer.token(audience=audience, email=email)
+
+        return Endpoint(
+            url=config.push_endpoint,
+            timeout=self._timeout or self.lease,
+            token=token,
+            backoff=self._backoff(),
+        )
+
+    def _backoff(self) -> tuple[float, float] | None:
+        if not self.message.HasField("retry_policy"):
+            return None
+        policy = self.message.retry_policy
+        return (
+            policy.minimum_backoff.ToTimedelta().total_seconds(),
+            policy.maximum_backoff.ToTimedelta().total_seconds(),
+        )
+
+
+def _complete(message: Any) -> None:
+    message.ack_deadline_seconds = message.ack_deadline_seconds or _ACK_DEADLINE
+    if not message.HasField("message_retention_duration"):
+        message.message_retention_duration.CopyFrom(duration_pb2.Duration(seconds=_RETENTION_DAYS * _DAY))
+    if not message.HasField("expiration_policy"):
+        message.expiration_policy.ttl.CopyFrom(duration_pb2.Duration(seconds=_EXPIRATION_DAYS * _DAY))
+    if message.HasField("retry_policy"):
+        policy = message.retry_policy
+        if not policy.HasField("minimum_backoff"):
+            policy.minimum_backoff.FromMilliseconds(int(_SHORTEST_BACKOFF * 1000))
+        if not policy.HasField("maximum_backoff"):
+            policy.maximum_backoff.FromMilliseconds(int(_LONGEST_BACKOFF * 1000))
+    message.state = type(message).State.Value("ACTIVE")

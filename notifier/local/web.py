@@ -1,0 +1,141 @@
+"""A small HTTP server on loopback: routes are plain functions of a JSON body."""
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar
+from urllib.parse import parse_qsl, urlsplit
+
+from .rpc import LOOPBACK, PortInUse
+
+
+# Larger than any request that a route takes.
+_LARGEST_BODY = 256 * 1024
+
+# A browser that was told that some name is 127.0.0.1 still says that name: such pages get nothing.
+_OURSELVES = frozenset({LOOPBACK, "localhost"})
+
+# How often the server looks whether it is to end; it bounds how long `stop` takes.
+_POLL = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a route answers."""
+
+    body: bytes
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Bad(Exception):
+    """The request cannot be answered; the message says why."""
+
+    message: str
+    status: int = 400
+
+
+Route = Callable[[Mapping[str, Any]], Reply]
+
+
+def told(body: Any) -> Reply:
+    """Answer with JSON."""
+    return Reply(json.dumps(body).encode() + b"\n")
+
+
+class WebServer:
+    """Serve routes on a loopback port.
+
+    Args:
+        routes: (method, path) -> route. A GET's route is given the query, a POST's the JSON object in the body.
+        port: 0 takes a free one.
+
+    Raises:
+        PortInUse: the port is taken.
+    """
+
+    def __init__(self, routes: Mapping[tuple[str, str], Route], *, port: int) -> None:
+        handler = type("Handler", (_Handler,), {"routes": routes})
+        try:
+            self._server = _Server((LOOPBACK, port), handler)
+        except OSError as exc:
+            raise PortInUse("keys", port) from exc
+        self.url = f"http://{LOOPBACK}:{self._server.server_address[1]}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(_POLL,), name="local-web", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End; requests under way are not waited for."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(1.0)
+
+
+class _Server(ThreadingHTTPServer):
+    # Threads of requests never hold up the end of the process.
+    daemon_threads = True
+    block_on_close = False
+    # The standard library's 5 is too few for a burst of workers that fetch keys.
+    request_queue_size = 128
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing where a client has gone: standard error belongs to the command."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One request a connection (HTTP/1.0), so that nothing stays open."""
+
+    routes: ClassVar[Mapping[tuple[str, str], Route]] = {}
+    timeout = 5.0
+    server_version = "keyturn-local"
+    sys_version = ""
+
+    def do_GET(self) -> None:
+        """Answer a GET."""
+        self._answer(lambda: dict(parse_qsl(urlsplit(self.path).query)))
+
+    def do_POST(self) -> None:
+        """Answer a POST."""
+        self._answer(self._json)
+
+    def log_message(self, *_: object) -> None:
+        """Keep quiet: what changes something is reported where it changes."""
+
+    def _answer(self, given: Callable[[], Mapping[str, Any]]) -> None:
+        try:
+            reply = self._route()(given())
+        except Bad as bad:
+            reply = Reply(json.dumps({"error": bad.message}).encode() + b"\n", bad.status)
+        self.send_response(reply.status)
+        self.send_header("Content-Type", "application/json; charset=UTF-8")
+        self.send_header("Content-Length", str(len(reply.body)))
+        for name, value in reply.headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(reply.body)
+
+    def _route(self) -> Route:
+        if self.headers.get("Host", "").rpartition(":")[0] not in _OURSELVES:
+            raise Bad("This server is for this machine only.", 403)
+        route = self.routes.get((self.command, urlsplit(self.path).path))
+        if route is None:
+            raise Bad("There is nothing here.", 404)
+        return route
+
+    def _json(self) -> Mapping[str, Any]:
+        # A page in a browser cannot send this type elsewhere without asking first, and is never allowed.
+        if self.headers.get_content_type() != "application/json":
+            raise Bad("Content-Type must be application/json.", 415)
+        length = self.headers.get("Content-Length", "")
+        if not length.isdecimal() or int(length) > _LARGEST_BODY:
+            raise Bad("Content-Length is missing or too large.", 413)
+        try:
+            given = json.loads(self.rfile.read(int(length)))
+        except ValueError as exc:
+            raise Bad("The body is not JSON.") from exc
+        if not isinstance(given, dict):
+            raise Bad("The body is not a JSON object.")
+        return given
