@@ -3,6 +3,7 @@
 The functions know nothing of gRPC beyond status codes, so that another transport can serve them too.
 """
 
+import socket
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -94,6 +95,8 @@ class Server:
     """
 
     def __init__(self, name: str, *, port: int, services: Mapping[str, Mapping[str, Method]]) -> None:
+        if port:
+            _refuse_taken(name, port)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"local-{name}")
         self._server = grpc.server(
             self._threads,
@@ -125,6 +128,16 @@ class Server:
         """Refuse new calls, give those under way `grace` seconds, and end."""
         self._server.stop(grace).wait(grace + 1.0)
         self._threads.shutdown(wait=True, cancel_futures=True)
+
+
+def _refuse_taken(name: str, port: int) -> None:
+    # gRPC would say it too, after lines of its own on standard error.
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError as exc:
+            raise PortInUse(name, port) from exc
 
 
 def _handler(method: Method) -> "grpc.RpcMethodHandler[Any, Any]":

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
@@ -80,6 +81,11 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
     # The standard library's 5 is too few for a burst of workers that fetch keys.
     request_queue_size = 128
+
+    def server_bind(self) -> None:
+        """Bind without asking DNS for our own name, as the standard library would."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = LOOPBACK, self.server_address[1]
 
     def handle_error(self, *_: object) -> None:
         """Say nothing where a client has gone: standard error belongs to the command."""

@@ -1,0 +1,91 @@
+"""The command `keyturn`. Each command imports what it needs when it runs, so that `--help` is instant."""
+
+import importlib.metadata
+import re
+import sys
+
+import click
+
+
+# Packages that come with the extra; a missing one is named with what to install.
+_OF_THE_EXTRA = ("google", "grpc", "jwt", "cryptography")
+
+_PORT = click.IntRange(0, 65535)
+
+
+def main() -> None:
+    """Run the command and end the process."""
+    keyturn(prog_name="keyturn")
+
+
+def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if not wanted or ctx.resilient_parsing:
+        return
+    try:
+        number = importlib.metadata.version("keyturn")
+    except importlib.metadata.PackageNotFoundError:
+        number = "(run from its source, not installed)"
+    click.echo(f"keyturn {number}")
+    ctx.exit()
+
+
+def _project_id(_: click.Context, __: click.Parameter, value: str) -> str:
+    if re.fullmatch(r"[a-z0-9][a-z0-9:.-]{0,62}", value) is None:
+        raise click.BadParameter("a project id has lower case letters, digits and hyphens.")
+    return value
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version."
+)
+def keyturn() -> None:
+    """Secrets that turn over in running services."""
+
+
+@keyturn.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one line, a JSON object of the variables.")
+@click.option("--secret-manager-port", type=_PORT, default=0, help="Port of Secret Manager; 0 takes a free one.")
+@click.option("--pubsub-port", type=_PORT, default=0, help="Port of Pub/Sub; 0 takes a free one.")
+@click.option("--keys-port", type=_PORT, default=0, help="Port of the signing keys and of control; 0: a free one.")
+@click.option("--project", default="local-project", show_default=True, callback=_project_id, help="Id of the project.")
+def dev(*, as_json: bool, secret_manager_port: int, pubsub_port: int, keys_port: int, project: str) -> None:
+    """Run a Secret Manager and a Pub/Sub on this machine.
+
+    The environment to use is printed on standard output once all is ready; what happens is told on standard error
+    as it happens. Ctrl-C ends it, and nothing is kept.
+    """
+    from .signals import held_signals
+
+    with held_signals():
+        try:
+            from .local.cloud import LocalCloud
+            from .local.dev import Teller, run
+            from .local.rpc import PortInUse
+        except ModuleNotFoundError as exc:
+            raise _missing(exc) from exc
+        tell = Teller(sys.stderr)
+        cloud = LocalCloud(
+            project=project,
+            secret_manager_port=secret_manager_port,
+            pubsub_port=pubsub_port,
+            keys_port=keys_port,
+            report=tell,
+        )
+        try:
+            run(cloud, out=sys.stdout, tell=tell, as_json=as_json)
+        except PortInUse as exc:
+            raise _Failed(f"{exc}; choose another with --{exc.server}-port") from exc
+
+
+class _Failed(click.ClickException):
+    """The command cannot run as it was asked to: one line, exit status 2."""
+
+    exit_code = 2
+
+
+def _missing(exc: ModuleNotFoundError) -> Exception:
+    """What to raise for a module that is not there: with advice where the extra would bring it."""
+    if (exc.name or "").partition(".")[0] not in _OF_THE_EXTRA:
+        return exc
+    return _Failed("needs `pip install 'keyturn[local]'`")
