@@ -23,6 +23,10 @@ class ConfigurationError(KeyturnError):
     """Something in the surroundings is set so that keyturn cannot keep its promises; the message says what to do."""
 
 
+class ValueRejected(KeyturnError):
+    """A payload is not of the declared type, so it never becomes the value; the text repeats nothing of it."""
+
+
 class SourceError(KeyturnError):
     """Secret Manager did not give the version asked for."""
 
@@ -59,7 +63,7 @@ class AccessFailed(SourceError):
 
 
 class PushRefused(KeyturnError):
-    """A request to the push route was not let in; `answer` says how it is answered."""
+    """A request to the push route was not taken; `answer` says how it is answered."""
 
     answer: "Answer"
 
@@ -74,6 +78,10 @@ class Forbidden(PushRefused):
 
 class KeysUnavailable(PushRefused):
     """The issuer's keys could not be had, so the token could be neither believed nor refused."""
+
+
+class UnreadablePush(PushRefused):
+    """An authentic message that is not a Secret Manager event; the text repeats nothing of it."""
 
 
 class Answer(Enum):
@@ -112,3 +120,4 @@ class Answer(Enum):
 Unauthenticated.answer = Answer.UNAUTHENTICATED
 Forbidden.answer = Answer.FORBIDDEN
 KeysUnavailable.answer = Answer.TRY_AGAIN
+UnreadablePush.answer = Answer.UNREADABLE

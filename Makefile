@@ -1,0 +1,50 @@
+# The front door. `make` alone lists the targets; `make demo` and `make test` set everything up by themselves.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+WORKERS ?= auto
+
+.PHONY: help setup demo test lint types format bench clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# Made anew only when what is pinned or declared has changed, so a second run costs one comparison of times.
+$(READY): pyproject.toml .ci/constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "keyturn needs Python 3.11 or newer; say which with: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@echo "setting up $(VENV) (once, about half a minute)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt pip
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt \
+		--editable '.[demo]' --group dev
+	@touch $@
+
+setup: $(READY)  ## make the virtual environment with the pinned dependencies
+
+demo: $(READY)  ## rotate a secret under load on this machine and watch every worker follow
+	@$(BIN)/keyturn demo $(ARGS)
+
+test: $(READY)  ## run the tests
+	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+lint: $(READY)  ## check style and form
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(READY)  ## check the types
+	@$(BIN)/mypy
+
+format: $(READY)  ## put the sources into form
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(READY)  ## measure what each path costs, beside its floor
+	@$(BIN)/python benchmarks/run.py $(ARGS)
+
+clean:  ## remove what the targets made
+	@rm -rf $(VENV) .bench .hypothesis .mypy_cache .pytest_cache .ruff_cache

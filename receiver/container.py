@@ -1,0 +1,109 @@
+"""This process's membership of its container: the board that all workers read, and the siblings that it tells."""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .board import Board, BoardError
+from .knowledge import Knowledge
+from .names import SecretName
+from .rundir import open_run_dir
+from .siblings import Confirmations, Siblings
+from .telemetry import entry as log
+
+
+Apply = Callable[[SecretName, Knowledge], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What came of telling the container.
+
+    Args:
+        settled: every worker serves what was announced, or reads the board before its next request.
+    """
+
+    settled: bool
+
+
+class Container:
+    """Join, tell and follow the other workers. Thread-safe.
+
+    Args:
+        key: what workers that belong together have in common.
+        run_dir: the parent of the run directory; None for the usual places.
+        apply: brings this worker in line with what a sibling or the board says; True where it is.
+        tick: called about each second, on the listener's thread; must be cheap.
+    """
+
+    def __init__(
+        self,
+        key: str,
+        *,
+        run_dir: str | None,
+        apply: Apply,
+        merge: Callable[[SecretName, Knowledge], None],
+        tick: Callable[[], None],
+    ) -> None:
+        self._merge = merge
+        self._lock = threading.Lock()
+        directory = open_run_dir(key, parent=run_dir)
+        # Listen first, then the board: news is on one of the two at any moment.
+        self._board = Board(directory)
+        self._siblings = Siblings(self._board)
+        self._siblings.attend(apply, tick=tick)
+        self.seen = -1
+
+    @property
+    def generation(self) -> int:
+        """Where the board stands: one read of shared memory."""
+        return self._board.generation()
+
+    def merge_board(self) -> int:
+        """Merge what the board says since the last time; returns the generation that is thereby known."""
+        with self._lock:
+            generation, changes = self._board.changes()
+            for name, knowledge in changes:
+                self._merge(name, knowledge)
+        return generation
+
+    def follow(self, generation: int) -> None:
+        """Everything up to `generation` has been applied here."""
+        self.seen = generation
+        self._siblings.caught_up()
+
+    def tell(self, name: SecretName, news: Knowledge, *, deadline: float, meanwhile: Callable[[], None]) -> Told:
+        """Write the board, tell every sibling, do `meanwhile`, and wait for the siblings until `deadline`."""
+        on_board = self._publish(name, news)
+        relay = self._siblings.relay(name, news)
+        meanwhile()
+        confirmed: Confirmations = relay.wait(deadline)
+        if confirmed.lagging:
+            log(
+                logging.WARNING,
+                "sibling_lagging",
+                f"{len(confirmed.lagging)} workers do not answer; they read the board before their next request",
+                secret=str(name),
+                workers=len(confirmed.lagging),
+            )
+        # Who is silent is fenced by the board; without the board nothing is known of it.
+        return Told(settled=not confirmed.failed and (on_board or not confirmed.lagging))
+
+    def _publish(self, name: SecretName, news: Knowledge) -> bool:
+        try:
+            self._board.publish(name, news)
+        except BoardError as exc:
+            log(logging.ERROR, "board_unwritable", str(exc), secret=str(name))
+            return False
+        return True
+
+    def leave(self) -> None:
+        """Stop listening and remove what is this worker's; the last one removes all."""
+        self._siblings.leave()
+        self._board.close()
+
+    def after_fork(self) -> None:
+        """In a forked child: let go of what is the parent's."""
+        self._siblings.after_fork()
+        self._board.after_fork()

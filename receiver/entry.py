@@ -1,0 +1,212 @@
+"""The state of one entry's refresh, what can happen to it, and what it can ask for: data only.
+
+`receiver.step` holds the transitions and the theory.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Final
+
+from .knowledge import LATEST, SECOND, Knowledge, Pin
+
+
+#: Clocks of two machines may differ by this; a fetch within it of a boundary is not taken as later than it.
+SKEW: Final = 60 * SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What is being served, and how to tell which life of the secret it is from.
+
+    Args:
+        number: the version's number.
+        fetched: wall time in nanoseconds at which its fetch began.
+        life: the stamp of the boundary known then.
+    """
+
+    number: int
+    fetched: int
+    life: int
+
+
+@dataclass(frozen=True, slots=True)
+class Climb:
+    """A search for the highest number: `low` exists, `high` does not (0: no such number found yet)."""
+
+    base: int
+    low: int
+    step: int = 1
+    high: int = 0
+
+    @property
+    def probe(self) -> int:
+        """The number to ask for next."""
+        return (self.low + self.high) // 2 if self.high else self.low + self.step
+
+    @property
+    def done(self) -> bool:
+        """Whether `low` is the top."""
+        return self.high == self.low + 1
+
+    def after(self, *, exists: bool) -> "Climb":
+        """Narrow the search by the answer to `probe`."""
+        if not exists:
+            return replace(self, high=self.probe)
+        # One version behind is the rule, so the first find is followed by its neighbour; only then it doubles.
+        step = self.step if self.high or self.low == self.base else self.step * 2
+        return replace(self, low=self.probe, step=step)
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """Something that looks like a re-created secret whose creation nobody announced: a low number, added late."""
+
+    number: int
+    stamp: int  # of the ADD that raised it; 0 where a read did
+
+
+class Verdict(Enum):
+    """Where a refresh came to rest. Everything but SERVED leaves the last good value in place."""
+
+    SERVED = "served"
+    WAITING = "waiting"
+    NONE_USABLE = "none_usable"
+    HELD_BACK = "held_back"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Ask Secret Manager for `version` ("latest", an alias or a number), after `pause` seconds."""
+
+    version: str
+    life: int
+    pause: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    """Check and swap in the payload of `held.number`, which an `Access` of this refresh brought."""
+
+    held: Held
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Nothing more to do for now.
+
+    Args:
+        verdict: where it stands.
+        transient: for FAILED, whether trying again within minutes may help.
+    """
+
+    verdict: Verdict
+    transient: bool = False
+
+
+Effect = Access | Adopt | Rest
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Somebody learned something: an event, the board, a sibling."""
+
+    news: Knowledge
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A new refresh begins: what failed or was rejected before may be tried again.
+
+    Args:
+        read: read the pin upstream first (start, wake, safety read), then climb.
+    """
+
+    read: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """`access` brought the payload of `number`; `began` is the wall time at which it began, in nanoseconds."""
+
+    access: Access
+    number: int
+    began: int
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """`access` was answered NOT_FOUND."""
+
+    access: Access
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """`access` was refused because of the version's state; `began` as in `Found`."""
+
+    access: Access
+    began: int
+    destroyed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The access failed in a way that says nothing about the version."""
+
+    transient: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """What `Adopt` named passed its checks and is being served."""
+
+    held: Held
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The payload of `number` does not parse; it never becomes current."""
+
+    number: int
+
+
+Input = Told | Asked | Found | Missing | Refused | Failed | Adopted | Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The state of one entry: what it follows, knows and holds, and how far its refresh has come."""
+
+    pin: Pin = LATEST
+    static: bool = False
+    knowledge: Knowledge = field(default_factory=Knowledge)
+    held: Held | None = None
+
+    read_due: bool = False
+    climb_due: bool = False
+    climb: Climb | None = None
+    climbed: bool = False
+    suspect: Suspect | None = None
+    in_hand: Mapping[int, Held] = field(default_factory=dict)
+    tries: int = 0
+    enable_retries: int = 0
+    rejected: frozenset[int] = frozenset()
+    failure: Failed | None = None
+
+    @property
+    def current(self) -> bool:
+        """Whether what is held is of the secret's present life."""
+        boundary = self.knowledge.boundary.stamp
+        return self.held is not None and (self.held.life >= boundary or self.held.fetched > boundary + SKEW)
+
+    @property
+    def behind(self) -> bool:
+        """Whether knowledge alone says that something else should be served. Static entries never are."""
+        if self.held is None or self.static:
+            return False
+        wanted = self.knowledge.wanted(self.pin)
+        if wanted is None:
+            return self.knowledge.word(self.held.number) is not None or not self.knowledge.boundary.created
+        return wanted != self.held.number or not self.current
