@@ -18,7 +18,7 @@ import selectors
 import socket
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 from .locks import LAG, SOCKET, bury
@@ -55,7 +55,7 @@ class _Peer:
     line: socket.socket
     heard_at: float
     heard: bool = False
-    so_far: bytearray = field(default_factory=bytearray)
+    so_far: bytes = b""
     ended_at: float | None = None
 
 
@@ -81,6 +81,8 @@ class Relay:
         self._failed: list[str] = []
         self._lagging: list[str] = []
         self._look_again = clock() + _LOOK
+        # `poll` rather than `epoll`: it keeps nothing in the kernel that a forked child would share with us.
+        self._selector: selectors.BaseSelector = getattr(selectors, "PollSelector", selectors.SelectSelector)()
         for name in names:
             self._tell(name, message)
 
@@ -90,10 +92,7 @@ class Relay:
         A sibling that is still busy at the deadline has failed.
         """
         try:
-            with getattr(selectors, "PollSelector", selectors.SelectSelector)() as selector:
-                for peer in self._pending.values():
-                    selector.register(peer.line, selectors.EVENT_READ, peer)
-                self._listen(selector, deadline)
+            self._listen(deadline)
             self._failed += list(self._pending)
         finally:
             self.close()
@@ -101,9 +100,15 @@ class Relay:
 
     def close(self) -> None:
         """Wait for nobody; what was told stays told."""
-        for peer in self._pending.values():
-            peer.line.close()
-        self._pending = {}
+        for peer in list(self._pending.values()):
+            self._drop(peer)
+        self._selector.close()
+
+    def _drop(self, peer: _Peer) -> None:
+        del self._pending[peer.name]
+        if peer.ended_at is None:
+            self._selector.unregister(peer.line)
+        peer.line.close()
 
     def _tell(self, name: str, message: bytes) -> None:
         line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -120,7 +125,8 @@ class Relay:
                 return
             # EAGAIN: its backlog is full of what it was told before.
         if told and not self._marked(name):
-            self._pending[name] = _Peer(name, line, self._clock())
+            self._pending[name] = peer = _Peer(name, line, self._clock())
+            self._selector.register(line, selectors.EVENT_READ, peer)
             return
         line.close()
         if told:
@@ -128,25 +134,20 @@ class Relay:
         else:
             self._mark(name)
 
-    def _listen(self, selector: selectors.BaseSelector, deadline: float) -> None:
+    def _listen(self, deadline: float) -> None:
         while self._pending:
-            # Read before the answers are: had this process itself been stopped in between, they would still count.
+            # Before the answers are read: had this process itself been stopped in between, they would still count.
             now = self._clock()
-            for key, _ in selector.select(0):
+            for key, _ in self._selector.select(0):
                 self._read(key.data, now)
             for peer in list(self._pending.values()):
                 self._judge(peer, now)
             if now >= self._look_again:
                 self._look_again = now + _LOOK
                 self._look_for_marks()
-            for key in list(selector.get_map().values()):
-                if key.data.name not in self._pending or key.data.ended_at is not None:
-                    selector.unregister(key.fileobj)
-                    if key.data.name not in self._pending:
-                        key.data.line.close()
             if not self._pending or now >= deadline:
                 return
-            selector.select(max(0.0, self._pause(now, deadline)))
+            self._selector.select(max(0.0, self._pause(now, deadline)))
 
     def _pause(self, now: float, deadline: float) -> float:
         if any(peer.ended_at is not None for peer in self._pending.values()):
@@ -163,32 +164,33 @@ class Relay:
             chunk = b""
         if not chunk:
             peer.ended_at = now
+            self._selector.unregister(peer.line)
             return
         peer.heard, peer.heard_at = True, now
-        peer.so_far += chunk
-        *lines, peer.so_far = peer.so_far.split(b"\n")
+        *lines, peer.so_far = (peer.so_far + chunk).split(b"\n")
         for line in lines:
-            applied = _applied(bytes(line))
-            if applied is not None and peer.name in self._pending:
-                del self._pending[peer.name]
+            applied = _applied(line)
+            if applied is not None:
+                self._drop(peer)
                 (self._applied if applied else self._failed).append(peer.name)
+                return
 
     def _judge(self, peer: _Peer, now: float) -> None:
         if peer.ended_at is not None:
             if self._bury(peer.name):
-                del self._pending[peer.name]
+                self._drop(peer)
             elif now - peer.ended_at >= _DYING:
-                del self._pending[peer.name]
+                self._drop(peer)
                 self._failed.append(peer.name)
         elif now - peer.heard_at >= self._timeout:
-            del self._pending[peer.name]
+            self._drop(peer)
             if not self._bury(peer.name):
                 self._mark(peer.name)
 
     def _look_for_marks(self) -> None:
         for peer in list(self._pending.values()):
             if not peer.heard and self._marked(peer.name):
-                del self._pending[peer.name]
+                self._drop(peer)
                 self._lagging.append(peer.name)
 
     def _marked(self, name: str) -> bool:
