@@ -1,0 +1,30 @@
+"""The service that the tests run under gunicorn: it says what it serves, and which process says so."""
+
+import os
+import time
+
+from flask import Flask, jsonify, request
+
+from receiver import OIDC, SecretCache, refresh_blueprint
+
+
+NAMES = ("API_KEY", "OTHER_KEY", "WALLET_PRIVATE_KEY")
+
+
+def create_app():
+    cache = SecretCache(project=os.environ["GOOGLE_CLOUD_PROJECT"])
+    secrets = {name: cache.secret(name, static=name.endswith("PRIVATE_KEY")) for name in NAMES}
+    app = Flask(__name__)
+    auth = OIDC(audience=os.environ["TEST_AUDIENCE"], sender=os.environ["TEST_SENDER"])
+    app.register_blueprint(refresh_blueprint(cache, auth=auth))
+    if "TEST_LAZY" not in os.environ:
+        cache.load()
+
+    @app.get("/")
+    def served():
+        # Holding the worker for a moment lets a tester spread concurrent requests over all workers.
+        time.sleep(float(request.args.get("hold", "0")))
+        held = {name: secret.held for name, secret in secrets.items()}
+        return jsonify(pid=os.getpid(), **{name: [h.version, h.value] for name, h in held.items()})
+
+    return app

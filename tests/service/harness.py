@@ -1,0 +1,144 @@
+"""A real service under gunicorn against the local cloud, and the questions that the tests ask it."""
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from notifier.local.cloud import SENDER, LocalCloud
+
+
+AUDIENCE = "https://service.example/secrets/events"
+ROOT = Path(__file__).parents[2]
+PATIENCE = 20.0
+
+
+class Service:
+    """One container: a gunicorn master and its workers."""
+
+    def __init__(self, cloud: LocalCloud, *args: str, workers: int = 4, env: dict[str, str] | None = None) -> None:
+        self.cloud, self.workers = cloud, workers
+        self.run_dir = tempfile.TemporaryDirectory(prefix="keyturn-test-")
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115
+        environment = {
+            **{k: v for k, v in os.environ.items() if not k.startswith(("KEYTURN_", "K_", "GUNICORN_"))},
+            **cloud.environment(),
+            "KEYTURN_RUN_DIR": self.run_dir.name,
+            "TEST_AUDIENCE": AUDIENCE,
+            "TEST_SENDER": SENDER,
+            "PYTHONUNBUFFERED": "1",
+            **(env or {}),
+        }
+        self.process = subprocess.Popen(
+            [
+                sys.executable, "-m", "gunicorn", "--workers", str(workers), "--bind", f"127.0.0.1:{self.port}",
+                "--graceful-timeout", "3", "--no-control-socket", *args, "tests.service.app:create_app()",
+            ],
+            cwd=ROOT, env=environment, stdout=self.log, stderr=self.log, start_new_session=True,
+        )
+
+    def __enter__(self) -> "Service":
+        try:
+            self.wait_until(lambda: len(self.seen()) == self.workers, "all workers answer")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for stop in (signal.SIGCONT, signal.SIGTERM):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, stop)
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait(10)
+        self.log.close()
+        self.run_dir.cleanup()
+
+    @property
+    def push_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/secrets/events"
+
+    def output(self) -> str:
+        self.log.seek(0)
+        return self.log.read()
+
+    def left_in_run_dir(self) -> list[str]:
+        return [str(path.relative_to(self.run_dir.name)) for path in Path(self.run_dir.name).rglob("*")]
+
+    def get(self, hold: float = 0.0, timeout: float = 5.0) -> dict:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        try:
+            connection.request("GET", f"/?hold={hold}")
+            response = connection.getresponse()
+            body = response.read()
+            assert 200 == response.status, body
+            return json.loads(body)
+        finally:
+            connection.close()
+
+    def push(self, body: bytes, headers: dict[str, str], timeout: float = 10.0) -> int:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        try:
+            connection.request("POST", "/secrets/events", body=body, headers=headers)
+            return connection.getresponse().status
+        finally:
+            connection.close()
+
+    def seen(self, hold: float = 0.05, timeout: float = 5.0) -> dict[int, dict]:
+        """What each worker that could be reached serves, from as many held requests at once as there are workers."""
+
+        def one(_: int) -> dict | None:
+            try:
+                return self.get(hold=hold, timeout=timeout)
+            except OSError:
+                return None
+
+        with ThreadPoolExecutor(self.workers) as pool:
+            return {answer["pid"]: answer for answer in pool.map(one, range(self.workers)) if answer}
+
+    def all_serve(self, name: str, version: int, *, count: int | None = None) -> dict[int, dict]:
+        """Ask until every worker has been seen; from then on each answer must carry `version`."""
+        found: dict[int, dict] = {}
+
+        def complete() -> bool:
+            found.update(self.seen())
+            return len(found) >= (count or self.workers)
+
+        self.wait_until(complete, f"{count or self.workers} workers answer")
+        assert {version} == {answer[name][0] for answer in found.values()}, self.output()
+        return found
+
+    def wait_until(self, condition, what: str, patience: float = PATIENCE) -> None:
+        deadline = time.monotonic() + patience
+        while not condition():
+            if time.monotonic() > deadline or self.process.poll() is not None:
+                raise AssertionError(f"not within {patience} s: {what}\n{self.output()}")
+            threading.Event().wait(0.02)
+
+    def pids(self) -> list[int]:
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return [int(pid) for pid in children.split()]
+
+
+def body_for(event: dict[str, str], *, published: str = "2026-01-01T00:00:00Z", data: str = "e30=") -> bytes:
+    return json.dumps(
+        {
+            "subscription": "projects/p/subscriptions/s",
+            "message": {"attributes": event, "data": data, "messageId": "1", "publishTime": published},
+        }
+    ).encode()
