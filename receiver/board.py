@@ -133,9 +133,10 @@ class Board:
         """
         with _as_board_error("read the board"):
             for _ in range(_TRIES):
-                memory = self._memory
+                # In this order, the reverse of that in which they are set: old memory is never taken for the new.
+                identity, memory = self._memory_identity, self._memory
                 generation, serials = memory[0], memory[1:].tolist()
-                if self._memory_in_place():
+                if self._is_in_place(identity):
                     return generation, self._read(serials)
                 self._reopen()
         raise BoardError("the run directory vanishes as soon as it is made")
@@ -156,6 +157,13 @@ class Board:
     def _is_seen(self, name: str, serials: list[int]) -> bool:
         place = _serial(name)
         return self._seen[place] == serials[place]
+
+    def in_place(self) -> bool:
+        """Whether the files that are open are those that others find, as far as can be told without the lock."""
+        lock = self._lock
+        with suppress(OSError):
+            return (lock is None or lock.in_place()) and self._is_in_place(self._memory_identity)
+        return False
 
     def confirm(self) -> bool:
         """Whether the files that are open are those that others find; opens them anew where they are not.
@@ -223,17 +231,17 @@ class Board:
         try:
             with lock.held(self._patience, clock=self._clock):
                 self._patience = PATIENCE
-                yield lock.in_place() and self._memory_in_place()
+                yield lock.in_place() and self._is_in_place(self._memory_identity)
         except TimeoutError:
             self._patience = IMPATIENCE
             raise
 
-    def _memory_in_place(self) -> bool:
+    def _is_in_place(self, identity: tuple[int, int]) -> bool:
         try:
             found = (self.run_dir.path / _GENERATION).stat()
         except FileNotFoundError:
             return False
-        return (found.st_dev, found.st_ino) == self._memory_identity
+        return (found.st_dev, found.st_ino) == identity
 
     def _reopen(self) -> None:
         with self._opening:
@@ -246,7 +254,7 @@ class Board:
             try:
                 self.run_dir.ensure()
                 self._lock = RecordLock(self.run_dir.path / _LOCK)
-                self._memory_identity, self._memory = _map(self.run_dir.path / _GENERATION)
+                self._memory, self._memory_identity = _map(self.run_dir.path / _GENERATION)
             except FileNotFoundError:
                 if attempt == _TRIES - 1:
                     raise
@@ -255,7 +263,7 @@ class Board:
                 return
 
 
-def _map(path: Path) -> tuple[tuple[int, int], "memoryview[int]"]:
+def _map(path: Path) -> tuple["memoryview[int]", tuple[int, int]]:
     """Map the generation and the serials, made whole in one step by whoever comes first."""
     try:
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -277,7 +285,7 @@ def _map(path: Path) -> tuple[tuple[int, int], "memoryview[int]"]:
         memory = memoryview(mmap.mmap(fd, _SIZE)).cast("Q")
     finally:
         os.close(fd)
-    return (found.st_dev, found.st_ino), memory
+    return memory, (found.st_dev, found.st_ino)
 
 
 def _write(path: Path, content: bytes, flag: int) -> None:

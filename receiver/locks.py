@@ -174,6 +174,10 @@ class SignOfLife:
                 os.close(fd)
         raise OSError("signs of life vanish as soon as they are made")
 
+    def in_place(self) -> bool:
+        """Whether others can see it."""
+        return (self.directory / f"{self.name}{LIFE}").exists()
+
     def end(self) -> None:
         """Remove the member's files, its sign of life last; nothing in a child that was forked since."""
         with _BOOK.guard:

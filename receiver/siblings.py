@@ -6,6 +6,7 @@ its owner. It must read the board *after* it has become a member: a worker that 
 board before it lists the members, so that one of the two sees the other.
 """
 
+import logging
 import os
 import socket
 import threading
@@ -17,11 +18,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from .board import Board, BoardError
+from .errors import ConfigurationError
 from .knowledge import Knowledge
 from .listener import Apply, Listener
 from .locks import LAG, LIFE, SOCKET, UNBORN, SignOfLife, bury
 from .names import SecretName
 from .relay import Confirmations, Relay
+from .telemetry import entry
 from .wire import encode
 
 
@@ -55,6 +58,8 @@ class SiblingStats:
 class _Membership:
     life: SignOfLife
     listener: Listener
+    apply: Apply
+    tick: Callable[[], None] | None
 
 
 class Siblings:
@@ -90,16 +95,18 @@ class Siblings:
             BoardError: the directory cannot be used.
         """
         with self._lock:
-            if self._membership is not None:
-                return
-            try:
-                life = self._begin()
-                self._sweep()
-                self._membership = self._listen(life, apply, tick)
-            except BoardError:
-                raise
-            except OSError as exc:
-                raise BoardError(f"cannot join the sibling workers: {exc.strerror or exc}") from exc
+            if self._membership is None:
+                self._membership = self._join(apply, tick)
+
+    def _join(self, apply: Apply, tick: Callable[[], None] | None) -> _Membership:
+        try:
+            life = self._begin()
+            self._sweep()
+            return self._listen(life, apply, tick)
+        except BoardError:
+            raise
+        except OSError as exc:
+            raise BoardError(f"cannot join the sibling workers: {exc.strerror or exc}") from exc
 
     def _begin(self) -> SignOfLife:
         for _ in range(_TRIES):
@@ -123,7 +130,9 @@ class Siblings:
             with self._run_dir.address(f"{life.name}{UNBORN}") as address:
                 listening.bind(address)
             listening.listen(_BACKLOG)
-            listener = Listener(listening, apply=apply, idle=self.caught_up, tick=tick, clock=self._clock)
+            listener = Listener(
+                listening, apply=apply, idle=self.caught_up, tick=lambda: self._tick(tick), clock=self._clock
+            )
             listener.start()
             unborn = self._run_dir.path / f"{life.name}{UNBORN}"
             unborn.rename(unborn.with_suffix(SOCKET))
@@ -131,7 +140,32 @@ class Siblings:
             listening.close()
             life.end()
             raise
-        return _Membership(life, listener)
+        return _Membership(life, listener, apply, tick)
+
+    def _tick(self, tick: Callable[[], None] | None) -> None:
+        membership = self._membership
+        if membership is not None and not (self._board.in_place() and membership.life.in_place()):
+            # Not in the listening thread, which this one ends.
+            threading.Thread(target=self._rejoin, args=(membership,), name="keyturn-rejoin", daemon=True).start()
+        if tick is not None:
+            tick()
+
+    def _rejoin(self, lost: _Membership) -> None:
+        """Join anew after somebody else, such as a cleaner of temporary files, removed ours."""
+        with self._lock:
+            if self._membership is not lost:
+                return
+            entry(logging.ERROR, "run_dir_vanished", "the workers' directory was removed; this worker joins anew")
+            try:
+                self._board.confirm()
+                joined = self._join(lost.apply, lost.tick)
+            except (BoardError, ConfigurationError) as exc:
+                entry(logging.ERROR, "siblings_unreachable", str(exc))
+                return  # the next tick tries again
+            self._membership = joined
+            with suppress(OSError):
+                lost.life.end()
+            lost.listener.stop(_FAREWELL)
 
     def relay(self, name: SecretName, knowledge: Knowledge, *, timeout: float = 1.0) -> Relay:
         """Tell every other worker at once; `wait` on the answer for what came of it.

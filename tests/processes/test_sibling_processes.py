@@ -1,5 +1,6 @@
 """Real sibling workers: told at once, never waited for twice, dead, stopped, starting and leaving."""
 
+import shutil
 import socket
 import threading
 import time
@@ -281,6 +282,19 @@ def test_leaving_and_joining_at_once(workers, files):
         third("leave")
         new("leave")
         assert files() is None
+
+
+@pytest.mark.promise("nobody left behind")
+def test_a_removed_directory(workers, run_parent, until):
+    """Workers whose directory somebody removed meet again in a new one within seconds."""
+    first, second = workers(2)
+    (directory,) = run_parent.glob("keyturn-*")
+    shutil.rmtree(directory)
+    until(lambda: [first("stats"), second("stats")], [[True, 2, 0], [True, 2, 0]])
+
+    assert (1, 0, 0) == outcome(first("relay", "A", 7, 5))
+    first("publish", "A", 7)
+    assert [7] == second("request", "A")
 
 
 def test_a_leaving_sibling_is_not_waited_for(workers):
