@@ -402,7 +402,7 @@ def _declared(
         raise ValueError(f"{name}: type must be one of {', '.join(TYPES)}")
     if on_revoked not in ("keep", "raise"):
         raise ValueError(f'{name}: on_revoked must be "keep" or "raise"')
-    if isinstance(pin, bool) or not isinstance(pin, (int, str)) or (isinstance(pin, int) and pin < 1):
+    if isinstance(pin, bool) or (isinstance(pin, int) and pin < 1):
         raise ValueError(f'{name}: pin must be "latest", an alias or a version number from 1')
     if isinstance(pin, str) and not _ALIAS.fullmatch(pin):
         raise ValueError(f"{name}: pin is not of an alias's form; give a fixed version as an int")

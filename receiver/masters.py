@@ -5,6 +5,7 @@ a gRPC channel open when it forks. There is no portable sign of it; the stack sh
 """
 
 import sys
+from types import FrameType
 from typing import Final
 
 
@@ -17,12 +18,12 @@ def in_a_master() -> bool:
     if not any(module in sys.modules for module in _ARBITERS):
         return False
     found = False
-    frame = sys._getframe()
+    frame: FrameType | None = sys._getframe()
     while frame is not None:
         in_a_worker = _ARBITERS.get(frame.f_globals.get("__name__", ""))
         if in_a_worker is not None:
             if frame.f_code.co_name == in_a_worker:
                 return False
             found = True
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return found

@@ -114,7 +114,7 @@ def cold(name: SecretName, load: Callable[[], None]) -> Secret[Any]:
 def make_hot(secret: Secret[T], held: HeldValue[T]) -> None:
     """Swap a value in. Readers see the old value or the new one, never a part; the caller excludes other writers."""
     secret.held, secret.value, secret.version = held, held.value, held.version
-    secret.__class__ = HotSecret  # type: ignore[assignment]
+    secret.__class__ = HotSecret
 
 
 def make_cold(secret: Secret[T]) -> HeldValue[T] | None:
@@ -128,9 +128,9 @@ def make_revoked(secret: Secret[T]) -> HeldValue[T] | None:
 
 
 def _emptied(secret: Secret[T], kind: type[Secret[T]]) -> HeldValue[T] | None:
-    held = _slot(secret, "held")
+    held: HeldValue[T] | None = _slot(secret, "held")
     # The class first: a reader that finds a slot empty must meet a class that knows what to do.
-    secret.__class__ = kind  # type: ignore[assignment]
+    secret.__class__ = kind
     for view in _VIEWS:
         with suppress(AttributeError):
             delattr(secret, view)

@@ -79,7 +79,7 @@ class SecretManagerSource:
         with self._lock:
             clients, self._clients = self._clients, {}
         for client in clients.values():
-            client.transport.close()
+            client.transport.close()  # type: ignore[no-untyped-call]
 
     def _client(self, location: str) -> "SecretManagerServiceClient":
         with self._lock:
@@ -100,9 +100,7 @@ def _connect(location: str) -> "SecretManagerServiceClient":
     if emulator:
         _only_loopback(emulator)
         return SecretManagerServiceClient(transport=Transport(channel=grpc.insecure_channel(emulator, _OPTIONS)))
-    host = f"secretmanager.{location}.rep.googleapis.com" if location else Transport.create_channel and (
-        "secretmanager.googleapis.com"
-    )
+    host = f"secretmanager.{location}.rep.googleapis.com" if location else "secretmanager.googleapis.com"
     channel = Transport.create_channel(host, options=_OPTIONS)
     return SecretManagerServiceClient(transport=Transport(host=host, channel=channel))
 

@@ -30,7 +30,6 @@ pieces = st.one_of(
     st.builds(Knowledge.born, stamps),
     st.builds(Knowledge.deleted, stamps),
 )
-knowledge = st.lists(pieces, max_size=8).map(lambda told: merged(told))
 pins = st.one_of(st.just(LATEST), aliases, numbers)
 
 
@@ -39,6 +38,12 @@ def merged(told):
     for piece in told:
         known = known.merge(piece)
     return known
+
+
+knowledge = st.lists(pieces, max_size=8).map(merged)
+histories = st.lists(pieces, max_size=8).flatmap(
+    lambda told: st.tuples(st.just(told), st.permutations(told + told[:3]))
+)
 
 
 @given(knowledge, knowledge)
@@ -63,7 +68,9 @@ def test_merge_is_idempotent(a, b):
     assert both.merge(b) is both
 
 
-@given(st.lists(pieces, max_size=8).flatmap(lambda told: st.tuples(st.just(told), st.permutations(told + told[:3]))), pins)
+@given(
+    st.lists(pieces, max_size=8).flatmap(lambda told: st.tuples(st.just(told), st.permutations(told + told[:3]))), pins
+)
 def test_any_order_and_repetition_wants_the_same(histories, pin):
     """A history heard in any order, with repetitions, ends at the same wanted version."""
     told, shuffled = histories
@@ -114,9 +121,7 @@ def test_the_new_life_survives_forgetting():
 
 def test_destroyed_versions_stay_dead_in_this_life():
     """An ENABLE later than a destruction does not revive the version."""
-    known = merged(
-        [Knowledge.destruction(7, 10), Knowledge.version(7, 20, usable=True, claim=Claim.ENABLED)]
-    )
+    known = merged([Knowledge.destruction(7, 10), Knowledge.version(7, 20, usable=True, claim=Claim.ENABLED)])
 
     assert known.wanted(LATEST) is None
 

@@ -45,8 +45,7 @@ class Wired:
         return [(c.secret.rpartition("/")[2], c.asked) for c in calls if name is None or c.secret.endswith(name)]
 
     def token(self, **changed):
-        claims = self.cloud.issuer.claims(audience=AUDIENCE, email=SENDER, **changed)
-        return self.cloud.issuer.sign(claims)
+        return self.cloud.issuer.sign({**self.cloud.issuer.claims(audience=AUDIENCE, email=SENDER), **changed})
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Self
 
 from notifier.local.cloud import SENDER, LocalCloud
 
@@ -43,13 +44,27 @@ class Service:
         }
         self.process = subprocess.Popen(
             [
-                sys.executable, "-m", "gunicorn", "--workers", str(workers), "--bind", f"127.0.0.1:{self.port}",
-                "--graceful-timeout", "3", "--no-control-socket", *args, "tests.service.app:create_app()",
+                sys.executable,
+                "-m",
+                "gunicorn",
+                "--workers",
+                str(workers),
+                "--bind",
+                f"127.0.0.1:{self.port}",
+                "--graceful-timeout",
+                "3",
+                "--no-control-socket",
+                *args,
+                "tests.service.app:create_app()",
             ],
-            cwd=ROOT, env=environment, stdout=self.log, stderr=self.log, start_new_session=True,
+            cwd=ROOT,
+            env=environment,
+            stdout=self.log,
+            stderr=self.log,
+            start_new_session=True,
         )
 
-    def __enter__(self) -> "Service":
+    def __enter__(self) -> Self:
         try:
             self.wait_until(lambda: len(self.seen()) == self.workers, "all workers answer")
         except BaseException:
