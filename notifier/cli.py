@@ -55,7 +55,7 @@ def dev(*, as_json: bool, secret_manager_port: int, pubsub_port: int, keys_port:
     The environment to use is printed on standard output once all is ready; what happens is told on standard error
     as it happens. Ctrl-C ends it, and nothing is kept.
     """
-    from .signals import held_signals
+    from .signals import held_signals, wait_for_end
 
     with held_signals():
         try:
@@ -73,7 +73,7 @@ def dev(*, as_json: bool, secret_manager_port: int, pubsub_port: int, keys_port:
             report=tell,
         )
         try:
-            run(cloud, out=sys.stdout, tell=tell, as_json=as_json)
+            run(cloud, out=sys.stdout, tell=tell, as_json=as_json, until=wait_for_end)
         except PortInUse as exc:
             raise _Failed(f"{exc}; choose another with --{exc.server}-port") from exc
 

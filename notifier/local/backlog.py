@@ -46,6 +46,7 @@ class Backlog:
 
     def __init__(self, *, clock: Callable[[], float]) -> None:
         self.changed = threading.Condition()
+        self.closed = False
         self._clock = clock
         self._entries: dict[int, _Entry] = {}
         self._due: list[tuple[float, int, int]] = []
@@ -54,6 +55,12 @@ class Backlog:
     def __len__(self) -> int:
         """How many messages are not acknowledged."""
         return len(self._entries)
+
+    def close(self) -> None:
+        """Tell whoever waits for messages that there will be none."""
+        with self.changed:
+            self.closed = True
+            self.changed.notify_all()
 
     def put(self, message: Message, *, delay: float = 0.0) -> None:
         """Take in a message, to be handed out after `delay` seconds."""

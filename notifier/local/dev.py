@@ -4,10 +4,9 @@ import contextlib
 import json
 import shlex
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TextIO
 
-from ..signals import wait_for_end
 from .cloud import LocalCloud
 
 
@@ -32,14 +31,15 @@ def environment_text(variables: Mapping[str, str], *, as_json: bool) -> str:
     return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items())
 
 
-def run(cloud: LocalCloud, *, out: TextIO, tell: Teller, as_json: bool) -> None:
-    """Run the cloud until a signal ends it; call it within `held_signals`.
+def run(cloud: LocalCloud, *, out: TextIO, tell: Teller, as_json: bool, until: Callable[[], str]) -> None:
+    """Run the cloud until it is to end.
 
     Args:
         cloud: not started yet.
         out: where the environment is written, once all is ready.
         tell: where people are told.
         as_json: one line of JSON instead of lines for a shell.
+        until: waits until it is to end, and says why.
 
     Raises:
         PortInUse: a port that was asked for is taken.
@@ -48,4 +48,4 @@ def run(cloud: LocalCloud, *, out: TextIO, tell: Teller, as_json: bool) -> None:
         out.write(environment_text(cloud.environment(), as_json=as_json) + "\n")
         out.flush()
         tell("The local cloud is up: for this machine only, in memory, never for production. Ctrl-C ends it.")
-        tell(f"{wait_for_end()}: ending.")
+        tell(f"{until()}: ending.")

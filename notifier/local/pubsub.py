@@ -55,9 +55,8 @@ class PubSub:
     def stop(self) -> None:
         """Cut off what is under way, and end within about two seconds."""
         deadline = time.monotonic() + _GRACE
-        self._subscriber.close()
         self._broker.close(deadline)
-        self._server.stop(grace=0.2)
+        self._server.stop()
 
     def __enter__(self) -> Self:
         return self

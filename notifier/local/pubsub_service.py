@@ -10,6 +10,7 @@ from google.protobuf import empty_pb2
 from google.pubsub_v1.types import pubsub
 
 from . import pubsub_checks as checks
+from .backlog import Lease
 from .broker import Broker, missing
 from .clocks import utc
 from .pages import page
@@ -21,7 +22,7 @@ from .subscription import Subscription
 PUBLISHER = "google.pubsub.v1.Publisher"
 SUBSCRIBER = "google.pubsub.v1.Subscriber"
 
-# A pull waits for a first message this long, unless its caller waits less [assumed].
+# A pull waits for a first message this long, unless its caller leaves before [assumed].
 _LONGEST_PULL = 30.0
 
 _MOST_PULLED = 1000
@@ -101,7 +102,6 @@ class SubscriberService:
     def __init__(self, broker: Broker, *, report: Report) -> None:
         self._broker = broker
         self._report = report
-        self._closed = threading.Event()
 
     def methods(self) -> Mapping[str, Method]:
         """The methods by their name on the wire."""
@@ -115,10 +115,6 @@ class SubscriberService:
             "Acknowledge": Method(pubsub.AcknowledgeRequest.pb(), self.acknowledge),
             "ModifyAckDeadline": Method(pubsub.ModifyAckDeadlineRequest.pb(), self.modify_ack_deadline),
         }
-
-    def close(self) -> None:
-        """Let every pull that waits go."""
-        self._closed.set()
 
     def create(self, request: Any, _caller: Caller) -> _Answer:
         """Create a subscription."""
@@ -163,9 +159,7 @@ class SubscriberService:
         answer = pubsub.PullResponse.pb()()
         if subscription.message.push_config.push_endpoint:
             return answer
-        remaining = caller.remaining()
-        wait = _LONGEST_PULL if remaining is None else min(_LONGEST_PULL, remaining)
-        until = time.monotonic() + (0.0 if request.return_immediately else wait)
+        until = time.monotonic() + (0.0 if request.return_immediately else _LONGEST_PULL)
         self._fill(answer, subscription, min(request.max_messages, _MOST_PULLED), until, caller)
         return answer
 
@@ -198,22 +192,20 @@ class SubscriberService:
 
         if not caller.when_gone(left):
             return
+        leases: list[Lease] = []
         with backlog.changed:
-            while not (gone.is_set() or self._closed.is_set()):
+            while not (leases or gone.is_set() or backlog.closed):
                 leases = backlog.take(most, subscription.lease)
                 left_over = until - time.monotonic()
                 if leases or left_over <= 0:
                     break
                 due = backlog.due_in()
-                # Never longer than a quarter of a second, so that the server can end.
-                backlog.changed.wait(min(left_over, 0.25 if due is None else min(due, 0.25)))
-            else:
-                return
+                backlog.changed.wait(left_over if due is None else min(due, left_over))
         for lease in leases:
             answer.received_messages.append(_received(lease))
 
 
-def _received(lease: Any) -> Any:
+def _received(lease: Lease) -> Any:
     received = pubsub.ReceivedMessage.pb()(ack_id=lease.id)
     received.message.data = lease.message.data
     received.message.attributes.update(lease.message.attributes)

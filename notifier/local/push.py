@@ -86,7 +86,6 @@ class Pusher:
         self._backlog = backlog
         self._done = done
         self._endpoint: Endpoint | None = None
-        self._closed = False
         self._idle = 0
         self._threads: list[threading.Thread] = []
         self._open: set[http.client.HTTPConnection] = set()
@@ -101,10 +100,9 @@ class Pusher:
 
     def close(self, deadline: float) -> None:
         """End: what waits stays, requests under way are cut off. Returns by `deadline` (monotonic)."""
+        self._backlog.close()
         with self._backlog.changed:
-            self._closed = True
             under_way = list(self._open)
-            self._backlog.changed.notify_all()
         for opened in under_way:
             _cut(opened)
         for thread in self._threads:
@@ -126,7 +124,7 @@ class Pusher:
         with changed:
             self._idle += 1
             try:
-                while not self._closed:
+                while not self._backlog.closed:
                     wait = self._backlog.due_in()
                     endpoint = self._endpoint
                     if endpoint is not None and wait == 0.0:
@@ -140,7 +138,7 @@ class Pusher:
 
     def _hand_over(self) -> None:
         """See to it that somebody waits for the next message while this thread is busy."""
-        if self._closed:
+        if self._backlog.closed:
             return
         if self._idle:
             self._backlog.changed.notify()
@@ -161,7 +159,7 @@ class Pusher:
         # A connection each: workers behind one port then share the pushes as they would in the cloud.
         opened = delivery.connection(endpoint.url, endpoint.timeout)
         with self._backlog.changed:
-            if self._closed:
+            if self._backlog.closed:
                 return None
             self._open.add(opened)
         try:

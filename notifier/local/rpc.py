@@ -58,14 +58,12 @@ class Caller:
         peer: address, such as `ipv4:127.0.0.1:40000`: one connection each.
         user_agent: what the caller says it is.
         api_client: the versions of Google's libraries that it says it uses.
-        remaining: seconds that the caller will go on waiting, None for ever.
         when_gone: registers a function to be called when the caller has left; False where that was so already.
     """
 
     peer: str = "in-process"
     user_agent: str = ""
     api_client: str = ""
-    remaining: Callable[[], float | None] = lambda: None
     when_gone: Callable[[Callable[[], None]], bool] = lambda _: True
 
 
@@ -124,9 +122,9 @@ class Server:
         """Where it listens, as `address:port`."""
         return f"{LOOPBACK}:{self.port}"
 
-    def stop(self, grace: float) -> None:
-        """Refuse new calls, give those under way `grace` seconds, and end."""
-        self._server.stop(grace).wait(grace + 1.0)
+    def stop(self) -> None:
+        """Cancel what is under way, and end."""
+        self._server.stop(None).wait(1.0)
         self._threads.shutdown(wait=True, cancel_futures=True)
 
 
@@ -160,6 +158,5 @@ def _caller(context: grpc.ServicerContext) -> Caller:
         peer=context.peer(),
         user_agent=said.get("user-agent", ""),
         api_client=said.get("x-goog-api-client", ""),
-        remaining=context.time_remaining,
         when_gone=context.add_callback,
     )

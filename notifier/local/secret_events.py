@@ -7,7 +7,7 @@ from google.protobuf import json_format
 
 from .clocks import pacific
 from .ports import TopicPort
-from .secret_store import Change
+from .secret_records import Change
 
 
 class Notifications:

@@ -50,7 +50,7 @@ class SecretManager:
     def stop(self) -> None:
         """Let go what hangs, and end."""
         self._faults.close()
-        self._server.stop(grace=0.2)
+        self._server.stop()
 
     def __enter__(self) -> Self:
         return self

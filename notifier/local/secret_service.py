@@ -15,7 +15,8 @@ from .pages import page
 from .ports import Report
 from .rpc import Caller, Method, Refusal
 from .secret_events import Notifications
-from .secret_store import DESTROYED, DISABLED, ENABLED, SecretStore, in_state
+from .secret_records import DESTROYED, DISABLED, ENABLED
+from .secret_store import SecretStore, in_state
 
 
 NAME = "google.cloud.secretmanager.v1.SecretManagerService"

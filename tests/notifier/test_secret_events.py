@@ -90,9 +90,9 @@ def test_the_moment_is_pacific_and_that_of_the_change(endpoint, wall):
         cloud.add_version("db", b"one")
         (request,) = endpoint.wait_for(1)
 
-    assert "2026-10-01T21:43:33.25-07:00" == request.message["attributes"]["timestamp"]
-    assert "2026-10-02T04:43:33.250Z" == request.message["publishTime"]
-    assert "2026-10-02T04:43:33.250Z" == re.sub("000Z$", "Z", told(request.message)["createTime"])
+    assert "2026-10-01T22:03:33.25-07:00" == request.message["attributes"]["timestamp"]
+    assert "2026-10-02T05:03:33.250Z" == request.message["publishTime"]
+    assert "2026-10-02T05:03:33.250Z" == re.sub("000Z$", "Z", told(request.message)["createTime"])
 
 
 def test_reads_are_not_announced(cloud, client, endpoint):

@@ -1,0 +1,120 @@
+"""The local cloud as a whole."""
+
+import socket
+import threading
+import time
+
+import pytest
+from google.cloud import pubsub_v1
+
+from notifier.local.cloud import LocalCloud
+from notifier.local.rpc import PortInUse
+
+
+def test_environment(cloud):
+    """The environment names every server, on loopback."""
+    variables = cloud.environment()
+
+    assert {
+        "GOOGLE_CLOUD_PROJECT",
+        "KEYTURN_LOCAL_CONTROL",
+        "KEYTURN_OIDC_KEYS_URL",
+        "PUBSUB_EMULATOR_HOST",
+        "SECRET_MANAGER_EMULATOR_HOST",
+    } == set(variables)
+    assert "demo" == variables["GOOGLE_CLOUD_PROJECT"]
+    assert all("127.0.0.1:" in value for name, value in variables.items() if name != "GOOGLE_CLOUD_PROJECT")
+    assert f"{variables['KEYTURN_LOCAL_CONTROL']}/certs" == variables["KEYTURN_OIDC_KEYS_URL"]
+
+
+def test_pubsub_clients_by_the_environment(cloud, monkeypatch):
+    """Google's Pub/Sub clients need the variable and nothing else."""
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", cloud.environment()["PUBSUB_EMULATOR_HOST"])
+    publisher, subscriber = pubsub_v1.PublisherClient(), pubsub_v1.SubscriberClient()
+    topic, subscription = cloud.topic("news"), cloud.subscription("reader")
+    publisher.create_topic(name=topic)
+    subscriber.create_subscription(name=subscription, topic=topic)
+    publisher.publish(topic, b"x").result()
+
+    assert 1 == len(subscriber.pull(subscription=subscription, max_messages=1).received_messages)
+    publisher.stop()
+    publisher.transport.close()
+    subscriber.close()
+
+
+def test_several_at_once(cloud):
+    """Two clouds in one process have nothing in common."""
+    with LocalCloud(project="demo") as other:
+        cloud.create_secret("db", b"one")
+
+        assert 1 == len(list(cloud.secret_manager_client().list_secrets(parent="projects/demo")))
+        assert 0 == len(list(other.secret_manager_client().list_secrets(parent="projects/demo")))
+
+
+def test_quick_start():
+    """A start takes less than 150 ms, whatever the signing key takes to be made."""
+    took = []
+    for _ in range(5):
+        began = time.monotonic()
+        with LocalCloud():
+            took.append(time.monotonic() - began)
+
+    assert min(took) < 0.150
+
+
+def test_nothing_is_left_after_the_end():
+    """After the end no thread is left, and the ports can be taken again."""
+    before = set(threading.enumerate())
+    with LocalCloud() as cloud:
+        cloud.secret_manager_client().list_secrets(parent="projects/demo")
+        ports = [int(value.rpartition(":")[2]) for value in (cloud.secret_manager.host, cloud.pubsub.host)]
+        keys = int(cloud.environment()["KEYTURN_LOCAL_CONTROL"].rpartition(":")[2])
+    left = [thread for thread in set(threading.enumerate()) - before if not thread.daemon]
+
+    assert [] == left
+    with LocalCloud(secret_manager_port=ports[0], pubsub_port=ports[1], keys_port=keys) as again:
+        assert f"127.0.0.1:{ports[0]}" == again.secret_manager.host
+
+
+@pytest.mark.parametrize("server", ["secret-manager", "pubsub", "keys"])
+def test_a_port_in_use(server):
+    """A port that somebody has is told by its server's name, and nothing is left running."""
+    before = set(threading.enumerate())
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        cloud = LocalCloud(**{f"{server.replace('-', '_')}_port": port})
+        with pytest.raises(PortInUse) as failed:
+            cloud.start()
+
+    assert (server, port) == (failed.value.server, failed.value.port)
+    assert [] == [t for t in set(threading.enumerate()) - before if not t.daemon]
+
+
+def test_two_clouds_never_share_a_port(cloud):
+    """A port of one running cloud is refused to another."""
+    port = int(cloud.secret_manager.host.rpartition(":")[2])
+
+    with pytest.raises(PortInUse):
+        LocalCloud(secret_manager_port=port).start()
+
+
+def test_reports_name_changes_and_pushes_but_no_value(endpoint):
+    """Each change and each push is told in one line, without values."""
+    lines = []
+    with LocalCloud(project="demo", report=lines.append) as cloud:
+        cloud.push_to(endpoint.url, topic="news")
+        name = cloud.create_secret("db", b"canary", topic="news")
+        cloud.secret_manager.disable_version(name, 1)
+        endpoint.wait_for(4)
+        assert cloud.pubsub.wait_for_pushes(lambda pushes: len(pushes) == 4)
+
+    told = [line for line in lines if not line.startswith("pushed")]
+    assert [
+        "created projects/demo/topics/news",
+        "created projects/demo/subscriptions/push",
+        f"created {name}",
+        f"added {name}/versions/1",
+        f"disabled {name}/versions/1",
+    ] == told
+    assert 4 == len(lines) - len(told)
+    assert not any("canary" in line or "\n" in line for line in lines)
