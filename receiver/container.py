@@ -79,14 +79,6 @@ class Container:
         relay = self._siblings.relay(name, news)
         meanwhile()
         confirmed: Confirmations = relay.wait(deadline)
-        if confirmed.lagging:
-            log(
-                logging.WARNING,
-                "sibling_lagging",
-                f"{len(confirmed.lagging)} workers do not answer; they read the board before their next request",
-                secret=str(name),
-                workers=len(confirmed.lagging),
-            )
         # Who is silent is fenced by the board; without the board nothing is known of it.
         return Told(settled=not confirmed.failed and (on_board or not confirmed.lagging))
 

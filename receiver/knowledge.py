@@ -214,7 +214,7 @@ class Knowledge:
                 alias_map=int(wire["alias_map"]),
                 boundary=Boundary(int(wire["boundary"][0]), bool(wire["boundary"][1])),
             )
-        except (KeyError, TypeError, AttributeError, IndexError, ValueError) as exc:
+        except (KeyError, TypeError, AttributeError, IndexError, ValueError, OverflowError) as exc:
             raise ValueError("not knowledge as keyturn writes it") from exc
 
 
