@@ -8,6 +8,7 @@ from typing import Protocol
 Wall = Callable[[], float]
 
 # Takes one line for people about something that changed: names and numbers, never a value.
+# It must not raise: it is called from the threads that serve and push.
 Report = Callable[[str], None]
 
 

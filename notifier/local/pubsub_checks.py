@@ -2,6 +2,7 @@
 
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
 import grpc
 
@@ -114,7 +115,7 @@ def push_config(config: Any) -> None:
         Refusal: INVALID_ARGUMENT or UNIMPLEMENTED.
     """
     url = config.push_endpoint
-    if url and re.match(r"https?://[^/?#]+", url) is None:
+    if url and not _reachable(url):
         raise _invalid(f"Invalid push endpoint given (endpoint={url}).")
     if config.HasField("no_wrapper"):
         raise _not_here("no_wrapper")
@@ -130,6 +131,14 @@ def modified_deadline(seconds: int) -> None:
     """
     if not 0 <= seconds <= _LONGEST_DEADLINE:
         raise _invalid(f"Invalid ack deadline given (ackDeadlineSeconds={seconds}).")
+
+
+def _reachable(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _retry_policy(policy: Any) -> None:

@@ -158,16 +158,17 @@ class Pusher:
     def _status(self, endpoint: Endpoint, lease: Lease) -> int | None:
         # A connection each: workers behind one port then share the pushes as they would in the cloud.
         opened = delivery.connection(endpoint.url, endpoint.timeout)
-        with self._backlog.changed:
-            if self._backlog.closed:
-                return None
-            self._open.add(opened)
         try:
+            opened.connect()
+            with self._backlog.changed:
+                if self._backlog.closed:
+                    return None
+                self._open.add(opened)
             content = delivery.body(self._subscription, lease.message)
             token = endpoint.token() if endpoint.token else None
             return delivery.post(opened, endpoint.url, content, delivery.headers(content, token))
-        except (OSError, http.client.HTTPException):
-            return None
+        except (OSError, http.client.HTTPException, ValueError):
+            return None  # not reachable, not HTTP, or a URL that cannot be written into a request
         finally:
             with self._backlog.changed:
                 self._open.discard(opened)

@@ -120,6 +120,17 @@ def test_an_endpoint_that_comes_up_late(cloud, news, endpoint):
     assert 1 == len(endpoint.wait_for(1))
 
 
+def test_a_url_that_cannot_be_requested(cloud, news, endpoint):
+    """A URL that no request can be made of fails each attempt, and pushing goes on once it is mended."""
+    subscription = cloud.push_to(f"{endpoint.url}ü", topic=news, backoff=(0.01, 0.01))
+    cloud.pubsub.publish(news, b"x", {})
+    assert cloud.pubsub.wait_for_pushes(lambda pushes: len(pushes) >= 2)
+
+    cloud.subscriber().modify_push_config(subscription=subscription, push_config={"push_endpoint": endpoint.url})
+
+    assert 1 == len(endpoint.wait_for(1))
+
+
 def test_an_answer_that_does_not_come(news, endpoint):
     """A request without an answer in time is given up, and the message comes again."""
     endpoint.hold = threading.Event()
@@ -245,6 +256,8 @@ def test_the_end_is_bounded(news, endpoint):
     [
         ({"push_endpoint": "ftp://x"}, exceptions.InvalidArgument),
         ({"push_endpoint": "x"}, exceptions.InvalidArgument),
+        ({"push_endpoint": "http://x:99999"}, exceptions.InvalidArgument),
+        ({"push_endpoint": "http:///push"}, exceptions.InvalidArgument),
         ({"push_endpoint": "http://x", "oidc_token": {"audience": "a"}}, exceptions.InvalidArgument),
         ({"push_endpoint": "http://x", "no_wrapper": {}}, exceptions.MethodNotImplemented),
     ],
