@@ -42,7 +42,7 @@ def test_a_service_is_told_which_module_it_got(tmp_path):
 
 
 def test_modules_of_the_users_do_not_get_between_ours(tmp_path):
-    """Modules called as ours (`events`, `cache`, `errors`, ...) change nothing: imports inside a package are relative."""
+    """Modules called as ours (`events`, `cache`, ...) change nothing: imports inside a package are relative."""
     for name in ("events", "cache", "errors", "names", "auth", "source", "secret", "step"):
         (tmp_path / f"{name}.py").write_text("raise RuntimeError('the wrong one')")
 
