@@ -14,6 +14,7 @@ from .cache import SecretCache, Spread
 from .errors import Answer, Forbidden, KeysUnavailable, PushRefused, Unauthenticated, UnreadablePush
 from .events import MAX_BODY, SecretEvent, decode_push
 from .knowledge import SECOND
+from .telemetry import Event
 from .telemetry import entry as log
 
 
@@ -94,7 +95,7 @@ class PushHandler:
             )
         news = event.knowledge()
         if event.secret is None or news is None:
-            log(logging.DEBUG, "no_news", f"{event.type} moves no value", message_id=event.message_id)
+            self._say(event, Answer.NO_NEWS)
             return Answer.NO_NEWS
         answer = _SPREAD[self._cache.announce(event.secret, news, deadline=deadline)]
         if answer is Answer.TRY_AGAIN and self._wall() - event.published > REDELIVERED_UNTIL:
@@ -106,17 +107,18 @@ class PushHandler:
         level = {Answer.HELD_BACK: logging.ERROR, Answer.TRY_AGAIN: logging.WARNING}.get(answer, logging.INFO)
         log(
             level,
-            f"push_{answer.name.lower()}",
-            f"{event.type} of {event.secret}: {answer.reason}",
-            secret=str(event.secret),
+            "push_answered",
+            f"{event.type} of {event.secret or 'no secret'}: {answer.reason}",
+            secret=str(event.secret) if event.secret else None,
             version=event.number,
             type=event.type,
             message_id=event.message_id,
+            answer=answer.name,
             status=answer.status,
         )
 
 
-_REFUSALS: Final[dict[type[PushRefused], tuple[int, str]]] = {
+_REFUSALS: Final[dict[type[PushRefused], tuple[int, Event]]] = {
     Unauthenticated: (logging.WARNING, "refused_sender"),
     Forbidden: (logging.WARNING, "refused_sender"),
     KeysUnavailable: (logging.ERROR, "keys_unavailable"),

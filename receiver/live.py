@@ -35,6 +35,7 @@ from .names import SecretName
 from .secret import HeldValue, Secret, cold, make_cold, make_hot, make_revoked
 from .source import SecretSource
 from .step import step
+from .telemetry import Event
 from .telemetry import entry as log
 from .values import Type, decode
 
@@ -267,7 +268,7 @@ class LiveEntry:
         self.retry_at = self._around.clock() + limit * self._around.jitter()
 
     def _say_adopted(self, number: int, before: int | None, path: str) -> None:
-        event = "loaded" if before is None else "stepped_back" if number < before else "refreshed"
+        event: Event = "loaded" if before is None else "stepped_back" if number < before else "refreshed"
         log(
             logging.INFO,
             event,
@@ -293,7 +294,7 @@ class LiveEntry:
         return rest
 
 
-_SAID: Final = {
+_SAID: Final[dict[Verdict, tuple[int, Event, str]]] = {
     Verdict.FAILED: (logging.WARNING, "refresh_failed", "could not be refreshed, the last good value stays"),
     Verdict.HELD_BACK: (logging.ERROR, "held_back", "has a newer version that cannot be used"),
     Verdict.NONE_USABLE: (logging.ERROR, "revoked", "has no usable version any more"),

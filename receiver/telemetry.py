@@ -5,22 +5,50 @@ google-cloud-logging's handlers, so a service's own logging set-up decides where
 """
 
 import logging
-from typing import Final
+from typing import Final, Literal
 
 
 LOGGER: Final = logging.getLogger("keyturn")
 
 Field = str | int | float | bool | None
 
+#: Every event that is logged. The README's table explains each; a test compares the two.
+Event = Literal[
+    "auth_disabled",
+    "board_unreadable",
+    "board_unwritable",
+    "event_from_future",
+    "held_back",
+    "keys_unavailable",
+    "loaded",
+    "push_answered",
+    "push_too_large",
+    "push_unreadable",
+    "refresh_failed",
+    "refreshed",
+    "refused_sender",
+    "revoked",
+    "run_dir_vanished",
+    "sibling_apply_failed",
+    "sibling_lagging",
+    "sibling_refused",
+    "sibling_unreadable",
+    "siblings_trouble",
+    "siblings_unreachable",
+    "stepped_back",
+    "tick_failed",
+    "waiting",
+]
 
-def entry(level: int, event: str, message: str, **fields: Field) -> None:
+
+def entry(level: int, event: Event, message: str, **fields: Field) -> None:
     """Write one structured entry.
 
     Thread-safe. Called outside of locks only: handlers may block.
 
     Args:
         level: one of `logging`'s levels.
-        event: the constant name of what happened, such as "refreshed".
+        event: the constant name of what happened.
         message: one sentence for people; names and numbers only.
         fields: identifiers; `None` fields are left out.
     """
