@@ -6,10 +6,15 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from notifier.local.cloud import SENDER, LocalCloud
+from receiver import cache, handler
+from receiver.errors import Answer
+from receiver.knowledge import SECOND
+from receiver.telemetry import Event
 
 
 ROOT = Path(__file__).parents[1]
@@ -84,3 +89,65 @@ def test_make_targets_exist(document):
     shown = {word for command in commands for word in command[1:] if "=" not in word}
 
     assert shown <= targets
+
+
+def rows(heading):
+    """The first cells of the table whose header begins with `heading`."""
+    table = README.split(f"| {heading} |", 1)[1].split("\n\n", 1)[0]
+    return [re.findall(r"`([A-Za-z_]+)`", line)[0] for line in table.splitlines()[2:]]
+
+
+def test_every_log_event_is_explained():
+    """The table of events and the code's list of events are the same."""
+
+    assert sorted(get_args(Event)) == sorted(rows("event"))
+
+
+def test_every_log_event_is_used():
+    """No event stands in the list that no code writes."""
+    code = "".join(path.read_text() for path in (ROOT / "receiver").glob("*.py") if path.name != "telemetry.py")
+
+    assert [] == [event for event in get_args(Event) if f'"{event}"' not in code]
+
+
+def test_every_answer_is_explained():
+    """The table of answers says what the code's table says."""
+    table = README.split("| answer | status | when |", 1)[1].split("\n\n", 1)[0].splitlines()[2:]
+
+    assert [f"| `{answer.name}` | {answer.status} | {answer.reason} |" for answer in Answer] == table
+
+
+def test_every_variable_is_explained():
+    """The variables that the receiver reads are those of the settings table."""
+    code = "".join(path.read_text() for path in (ROOT / "receiver").glob("*.py"))
+    read = set(re.findall(r'"((?:KEYTURN|K|SECRET_MANAGER)_[A-Z_]+)"', code))
+
+    assert read == set(rows("variable"))
+
+
+def test_the_bounds_are_those_of_the_code():
+    """Each bound in the settings is the number that the code uses."""
+    table = README.split("| bound | seconds | why |", 1)[1].split("\n\n", 1)[0].splitlines()[2:]
+    shown = [float(line.split("|")[2]) for line in table]
+
+    assert [handler.DEADLINE, cache.UPSTREAM, 1.0, cache.CATCH_UP, handler.REDELIVERED_UNTIL / SECOND] == shown
+
+
+def test_keyturn_dev_prints_an_environment():
+    """The command that the README shows prints the variables to use, and ends on a signal."""
+    command = next(block for block in blocks(README, "sh") if "keyturn dev" in block).split()
+    process = subprocess.Popen(
+        [Path(sys.executable).with_name(Path(command[0]).name), *command[1:]],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        first = process.stdout.readline()
+    finally:
+        process.terminate()
+        process.communicate(timeout=10)
+
+    assert "export " in first
+    assert 0 == process.returncode
