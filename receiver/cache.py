@@ -5,32 +5,32 @@ its own entries meanwhile, and answers when all have confirmed. A worker that di
 start of each request and merges the board before the request runs.
 """
 
-import atexit
 import logging
 import os
 import random
-import re
 import threading
 import time
-import weakref
 from collections.abc import Callable
 from enum import Enum
 from typing import Any, Final, Literal, overload
 
 from .board import BoardError
 from .container import Container
+from .declaration import Declaration, OnRevoked
 from .entry import Rest, Verdict
 from .errors import SecretUnavailable
+from .hooks import at_exit, at_fork
 from .knowledge import LATEST, Knowledge, Pin
-from .live import Declaration, LiveEntry, OnRevoked, Surroundings
+from .live import LiveEntry, Surroundings
 from .masters import in_a_master
 from .names import SecretName
+from .registry import Registry
 from .secret import Secret
 from .secret_manager import SecretManagerSource
 from .source import SecretSource
 from .telemetry import entry as log
 from .threads import each
-from .values import TYPES, Type, looks_like_a_signing_key
+from .values import Type
 
 
 #: How long one refresh may spend upstream, in seconds: well inside a push's ack deadline.
@@ -38,9 +38,6 @@ UPSTREAM: Final = 4.0
 
 #: How long a request waits for its worker to catch up before it is served the last good value, in seconds.
 CATCH_UP: Final = 1.0
-
-# Google's form of an alias: it starts with a letter, so that it cannot be taken for a number [Secret.version_aliases].
-_ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}")
 
 #: How many entries load at the same time.
 LOADERS: Final = 64
@@ -97,19 +94,16 @@ class SecretCache:
         self._source = source or SecretManagerSource()
         self._clock = clock
         self._wall = wall
+        self._registry = Registry()
         self._around = Surroundings(
-            source=self._source, clock=clock, wall=wall, jitter=jitter, pause=pause, learned=self._learn
+            source=self._source, clock=clock, wall=wall, jitter=jitter, pause=pause, learned=self._registry.learn
         )
-        self._entries: dict[tuple[SecretName, Pin, Type], LiveEntry] = {}
-        self._by_secret: dict[tuple[str, str], list[LiveEntry]] = {}
-        self._numbers: dict[str, str] = {}
-        self._heard: dict[SecretName, Knowledge] = {}
         self._settled: dict[SecretName, Knowledge] = {}
         self._lock = threading.Lock()
         self._joining = threading.Lock()
         self._container: Container | None = None
         self._at_fork: list[Callable[[], None]] = []
-        _at_forks(self)
+        at_fork(self)
 
     @overload
     def secret(
@@ -175,24 +169,15 @@ class SecretCache:
             ValueError: an argument is not one of these, the name looks like a private or signing key and the
                 declaration says neither `static=True` nor why it is hot, or it contradicts an earlier declaration.
         """
-        declaration = _declared(
-            SecretName(self.project, name, self._location if location is None else location),
-            pin,
-            type,
+        declaration = Declaration(
+            name=SecretName(self.project, name, self._location if location is None else location),
+            pin=pin,
+            type=type,
             static=static,
             hot_because=hot_because,
             on_revoked=on_revoked,
         )
-        key = (declaration.name, declaration.pin, declaration.type_)
-        with self._lock:
-            known = self._entries.get(key)
-            if known is None:
-                known = LiveEntry(declaration, self._around, first_read=self._first_read)
-                self._entries[key] = known
-                self._by_secret.setdefault((declaration.name.location, name), []).append(known)
-            elif known.declaration != declaration:
-                raise ValueError(f"{declaration.name} has been declared otherwise before")
-        return known.handle
+        return self._registry.declare(declaration, self._entry).handle
 
     def load(self, *, timeout: float = 10.0) -> None:
         """Load every declared secret, in parallel; returns when each has its newest usable version.
@@ -210,7 +195,7 @@ class SecretCache:
         if not master:
             self._member()
         deadline = self._clock() + timeout
-        waiting = [entry for entry in self._all() if not entry.loaded]
+        waiting = [entry for entry in self._registry.all() if not entry.loaded]
         each(
             waiting,
             lambda entry: entry.refresh(read=True, deadline=deadline, path="start"),
@@ -247,7 +232,7 @@ class SecretCache:
             news: what the event teaches.
             deadline: monotonic time by which this returns.
         """
-        entries = self._concerned(name)
+        entries = self._registry.concerned(name)
         if not entries:
             return Spread.NOT_OURS
         settled = self._settled.get(name)
@@ -276,17 +261,22 @@ class SecretCache:
         if self._own_source:
             self._source.close()
 
+    def after_fork(self) -> None:
+        """In a forked child, called by the interpreter: let go of what is the parent's. Memory only."""
+        self._lock, self._joining = threading.Lock(), threading.Lock()
+        container, self._container = self._container, None
+        if container is not None:
+            container.after_fork()
+        self._source.after_fork()
+        self._registry.after_fork()
+        for hook in self._at_fork:
+            hook()
+
     def __repr__(self) -> str:
-        return f"<SecretCache {self.project}: {len(self._entries)} entries>"
+        return f"<SecretCache {self.project}: {len(self._registry)} entries>"
 
-    def _all(self) -> list[LiveEntry]:
-        with self._lock:
-            return list(self._entries.values())
-
-    def _concerned(self, name: SecretName) -> list[LiveEntry]:
-        with self._lock:
-            entries = self._by_secret.get((name.location, name.secret), [])
-            return [e for e in entries if self._numbers.get(e.declaration.name.project, name.project) == name.project]
+    def _entry(self, declaration: Declaration) -> LiveEntry:
+        return LiveEntry(declaration, self._around, first_read=self._first_read)
 
     def _member(self) -> Container:
         container = self._container
@@ -295,46 +285,28 @@ class SecretCache:
         with self._joining:
             if self._container is None:
                 container = Container(
-                    self._key(), run_dir=self._run_dir, apply=self._from_sibling, merge=self._tell, tick=self._tick
+                    self._key(),
+                    run_dir=self._run_dir,
+                    apply=self._from_sibling,
+                    merge=self._registry.tell,
+                    tick=self._tick,
                 )
                 container.seen = container.merge_board()
                 self._container = container
-                _leave_at_exit(self)
+                at_exit(self)
             return self._container
 
     def _key(self) -> str:
         service = self._service or os.environ.get("K_SERVICE", "")
         return "\n".join((self.project, service, os.environ.get("SECRET_MANAGER_EMULATOR_HOST", "")))
 
-    def _learn(self, declared: SecretName, number: str) -> None:
-        # The first answer shows the project's number, under which events and the board speak of its secrets.
-        if self._numbers.get(declared.project) == number:
-            return
-        with self._lock:
-            self._numbers[declared.project] = number
-            heard = {name: self._heard.pop(name) for name in list(self._heard) if name.project == number}
-        for name, news in heard.items():
-            self._tell(name, news)
-
-    def _joined(self, entry: LiveEntry, name: SecretName) -> bool:
-        project = entry.declaration.name.project
-        return name.project in (project, self._numbers.get(project))
-
-    def _tell(self, name: SecretName, news: Knowledge) -> None:
-        for entry in self._concerned(name):
-            if self._joined(entry, name):
-                entry.tell(news)
-                continue
-            with self._lock:
-                self._heard[name] = self._heard.get(name, Knowledge()).merge(news)
-
     def _apply(self, name: SecretName, news: Knowledge, *, path: str) -> list[Rest]:
-        self._tell(name, news)
+        self._registry.tell(name, news)
         deadline = self._clock() + UPSTREAM
         return [
             entry.refresh(deadline=deadline, path=path)
-            for entry in self._concerned(name)
-            if entry.loaded and not entry.declaration.static and self._joined(entry, name)
+            for entry in self._registry.joined(name)
+            if entry.loaded and not entry.declaration.static
         ]
 
     def _from_sibling(self, name: SecretName, news: Knowledge) -> bool:
@@ -347,7 +319,7 @@ class SecretCache:
         except BoardError as exc:
             log(logging.ERROR, "board_unreadable", str(exc))
             return
-        behind = [entry for entry in self._all() if entry.behind]
+        behind = [entry for entry in self._registry.all() if entry.behind]
         self._refresh(behind, path="board", seconds=CATCH_UP)
         container.follow(generation)
 
@@ -363,7 +335,7 @@ class SecretCache:
 
     def _tick(self) -> None:
         now = self._clock()
-        due = [entry for entry in self._all() if entry.retry_at is not None and entry.retry_at <= now]
+        due = [entry for entry in self._registry.all() if entry.retry_at is not None and entry.retry_at <= now]
         for entry in due:
             entry.retry_at = None
         self._refresh(due, path="retry", seconds=0)
@@ -378,42 +350,9 @@ class SecretCache:
         if not entry.loaded and not entry.fall_back():
             raise SecretUnavailable(_unavailable([entry]))
 
-    def _after_fork(self) -> None:
-        # Memory only: other threads of the parent may have been anywhere when it forked.
-        self._lock, self._joining = threading.Lock(), threading.Lock()
-        container, self._container = self._container, None
-        if container is not None:
-            container.after_fork()
-        self._source.after_fork()
-        for entry in self._entries.values():
-            entry.after_fork()
-        for hook in self._at_fork:
-            hook()
-
 
 #: Where a refresh may rest without anything being wrong.
 _WELL: Final = frozenset({Verdict.SERVED, Verdict.WAITING})
-
-
-def _declared(
-    name: SecretName, pin: Pin, type_: Type, *, static: bool, hot_because: str | None, on_revoked: OnRevoked
-) -> Declaration:
-    if type_ not in TYPES:
-        raise ValueError(f"{name}: type must be one of {', '.join(TYPES)}")
-    if on_revoked not in ("keep", "raise"):
-        raise ValueError(f'{name}: on_revoked must be "keep" or "raise"')
-    if isinstance(pin, bool) or (isinstance(pin, int) and pin < 1):
-        raise ValueError(f'{name}: pin must be "latest", an alias or a version number from 1')
-    if isinstance(pin, str) and not _ALIAS.fullmatch(pin):
-        raise ValueError(f"{name}: pin is not of an alias's form; give a fixed version as an int")
-    if static and hot_because is not None:
-        raise ValueError(f"{name}: static=True and hot_because contradict each other")
-    if not static and looks_like_a_signing_key(name.secret) and not (hot_because or "").strip():
-        raise ValueError(
-            f"{name} looks like a private or signing key, whose change breaks what was signed before: declare it "
-            'static=True, or say why it may change with hot_because="..."'
-        )
-    return Declaration(name, pin, type_, static, on_revoked)
 
 
 def _unavailable(entries: list[LiveEntry]) -> str:
@@ -422,26 +361,3 @@ def _unavailable(entries: list[LiveEntry]) -> str:
         f"{len(entries)} of the declared secrets could not be loaded: {troubles}. Check that each exists, has an "
         "enabled version, and that this service's account has roles/secretmanager.secretAccessor on it"
     )
-
-
-def _at_forks(cache: SecretCache) -> None:
-    # A hook cannot be taken back, so it holds the cache weakly.
-    living = weakref.ref(cache)
-
-    def in_child() -> None:
-        found = living()
-        if found is not None:
-            found._after_fork()
-
-    os.register_at_fork(after_in_child=in_child)
-
-
-def _leave_at_exit(cache: SecretCache) -> None:
-    living = weakref.ref(cache)
-
-    def leave() -> None:
-        found = living()
-        if found is not None:
-            found.close()
-
-    atexit.register(leave)

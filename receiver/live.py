@@ -10,8 +10,9 @@ import random
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
+from typing import Any, Final
 
+from .declaration import Declaration
 from .entry import (
     Access,
     Adopt,
@@ -30,32 +31,19 @@ from .entry import (
     Verdict,
 )
 from .errors import AccessFailed, ValueRejected, VersionMissing, VersionRefused
-from .knowledge import Knowledge, Pin
+from .knowledge import Knowledge
 from .names import SecretName
 from .secret import HeldValue, Secret, cold, make_cold, make_hot, make_revoked
 from .source import SecretSource
 from .step import step
 from .telemetry import Event
 from .telemetry import entry as log
-from .values import Type, decode
+from .values import decode
 
 
 #: Pauses between retries of an entry that is behind: full jitter below this, doubling up to the cap, in seconds.
 RETRY_FIRST: Final = 1.0
 RETRY_CAP: Final = 300.0
-
-OnRevoked = Literal["keep", "raise"]
-
-
-@dataclass(frozen=True, slots=True)
-class Declaration:
-    """What a service said of an entry."""
-
-    name: SecretName
-    pin: Pin
-    type_: Type
-    static: bool
-    on_revoked: OnRevoked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,7 +225,7 @@ class LiveEntry:
         return Found(access, payload.version.number, began)
 
     def _adopt(self, adopt: Adopt, payloads: dict[int, bytes], path: str) -> Input:
-        number, kind = adopt.held.number, self.declaration.type_
+        number, kind = adopt.held.number, self.declaration.type
         try:
             value = decode(payloads[number], kind)
         except ValueRejected as exc:
