@@ -45,6 +45,7 @@ _GENERATION: Final = "generation"
 _DRAFT: Final = "draft"
 _PREFIX: Final = "e-"
 _SUFFIX: Final = ".json"
+_CLAIM: Final = "claim-"
 
 #: The last member to leave may remove the directory under one that is just opening it.
 _TRIES: Final = 20
@@ -157,6 +158,29 @@ class Board:
     def _is_seen(self, name: str, serials: list[int]) -> bool:
         place = _serial(name)
         return self._seen[place] == serials[place]
+
+    def claim(self, what: str, *, now: float, every: float) -> float:
+        """Claim what one of the container's processes may do in so many seconds.
+
+        Args:
+            what: its name; the letters a to z, digits and hyphens.
+            now: the machine's monotonic seconds.
+            every: seconds between two grants.
+
+        Returns:
+            How many seconds to wait; 0 where it was granted.
+
+        Raises:
+            BoardError: it could not be written; nothing was granted.
+        """
+        path = self.run_dir.path / f"{_CLAIM}{what}"
+        with _as_board_error(f"claim {what}"), self._settled():
+            granted = _granted(path)
+            # A later time than now is from before the machine's last start.
+            if granted is not None and granted <= now < granted + every:
+                return granted + every - now
+            self._replace(path, repr(now).encode())
+        return 0.0
 
     def in_place(self) -> bool:
         """Whether the files that are open are those that others find, as far as can be told without the lock."""
@@ -292,6 +316,13 @@ def _write(path: Path, content: bytes, flag: int) -> None:
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | flag, 0o600)
     with open(fd, "wb", closefd=True) as file:  # noqa: PTH123  # a descriptor, not a path
         file.write(content)
+
+
+def _granted(path: Path) -> float | None:
+    try:
+        return float(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 def _file_name(name: SecretName) -> str:

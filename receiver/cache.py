@@ -1,23 +1,17 @@
-"""`SecretCache`: what a service declares, and how news reaches every entry of every worker.
+"""`SecretCache`: what a service declares its secrets to, loads them with, and hands events to.
 
-News travels one way. Whoever learns something writes it to the container's board first, tells its siblings, refreshes
-its own entries meanwhile, and answers when all have confirmed. A worker that did not hear compares one number at the
-start of each request and merges the board before the request runs.
+This is the door. Entries are in `receiver.registry`, each refreshes itself (`receiver.live`), and what the workers of
+a container tell each other is in `receiver.worker`.
 """
 
 import logging
 import os
 import random
-import threading
 import time
-from collections.abc import Callable
-from enum import Enum
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, overload
 
-from .board import BoardError
-from .container import Container
-from .declaration import Declaration, OnRevoked
-from .entry import Rest, Verdict
+from .declaration import Declaration, Fallback, OnRevoked
 from .errors import SecretUnavailable
 from .hooks import at_exit, at_fork
 from .knowledge import LATEST, Knowledge, Pin
@@ -31,26 +25,16 @@ from .source import SecretSource
 from .telemetry import entry as log
 from .threads import each
 from .values import Type
+from .worker import LOADERS, UPSTREAM, Spread, Worker
 
 
-#: How long one refresh may spend upstream, in seconds: well inside a push's ack deadline.
-UPSTREAM: Final = 4.0
+#: Seconds between two safety reads of a container, where nothing else is said.
+BACKSTOP: Final = 3600.0
 
-#: How long a request waits for its worker to catch up before it is served the last good value, in seconds.
-CATCH_UP: Final = 1.0
+_BACKSTOP_LEAST: Final = 60.0
 
-#: How many entries load at the same time.
-LOADERS: Final = 64
-
-
-class Spread(Enum):
-    """How far an event got."""
-
-    NOT_OURS = "not ours"
-    KNOWN = "known"
-    SETTLED = "settled"
-    HELD_BACK = "held back"
-    UNSETTLED = "unsettled"
+FREEZE_VARIABLE: Final = "KEYTURN_FREEZE"
+_OFF: Final = frozenset({"", "0", "false", "no", "off"})
 
 
 class SecretCache:
@@ -66,6 +50,11 @@ class SecretCache:
             (K_SERVICE) where it is not given.
         source: where values come from; Secret Manager where it is not given. Not closed by the cache if given.
         run_dir: the directory under which the container's workers meet; see KEYTURN_RUN_DIR.
+        backstop: about how many seconds pass between two safety reads, in which one worker of the container looks for
+            versions that no event announced; None for none.
+        observe: fetch what events announce, log and count what would be swapped, and serve what was loaded at the
+            start: for trying keyturn beside what refreshes secrets today.
+        environ: the environment; the process's own where it is not given.
         clock: monotonic seconds.
         wall: nanoseconds since the epoch.
         jitter: a number between 0 and 1 at each call, for the pauses between retries.
@@ -80,28 +69,44 @@ class SecretCache:
         service: str | None = None,
         source: SecretSource | None = None,
         run_dir: str | None = None,
+        backstop: float | None = BACKSTOP,
+        observe: bool = False,
+        environ: Mapping[str, str] | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], int] = time.time_ns,
         jitter: Callable[[], float] = random.random,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
+        if backstop is not None and not backstop >= _BACKSTOP_LEAST:
+            raise ValueError(f"backstop must be at least {_BACKSTOP_LEAST:g} seconds, or None")
         SecretName(project, "any", location)  # a wrong project or region is said here, not at the first read
         self.project = project
         self._location = location
         self._service = service
-        self._run_dir = run_dir
+        self._environ = os.environ if environ is None else environ
         self._own_source = source is None
         self._source = source or SecretManagerSource()
         self._clock = clock
-        self._wall = wall
         self._registry = Registry()
         self._around = Surroundings(
-            source=self._source, clock=clock, wall=wall, jitter=jitter, pause=pause, learned=self._registry.learn
+            source=self._source,
+            clock=clock,
+            wall=wall,
+            jitter=jitter,
+            pause=pause,
+            environ=self._environ,
+            observe=observe,
+            learned=self._registry.learn,
         )
-        self._settled: dict[SecretName, Knowledge] = {}
-        self._lock = threading.Lock()
-        self._joining = threading.Lock()
-        self._container: Container | None = None
+        self._worker = Worker(
+            self._registry,
+            key=self._key,
+            run_dir=run_dir,
+            backstop=backstop,
+            clock=clock,
+            jitter=jitter,
+            joined=self._joined,
+        )
         self._at_fork: list[Callable[[], None]] = []
         at_fork(self)
 
@@ -116,6 +121,7 @@ class SecretCache:
         static: bool = ...,
         hot_because: str | None = ...,
         on_revoked: OnRevoked = ...,
+        fallback: Fallback | None = ...,
     ) -> Secret[str]: ...
     @overload
     def secret(
@@ -128,6 +134,7 @@ class SecretCache:
         static: bool = ...,
         hot_because: str | None = ...,
         on_revoked: OnRevoked = ...,
+        fallback: Fallback | None = ...,
     ) -> Secret[bytes]: ...
     @overload
     def secret(
@@ -140,6 +147,7 @@ class SecretCache:
         static: bool = ...,
         hot_because: str | None = ...,
         on_revoked: OnRevoked = ...,
+        fallback: Fallback | None = ...,
     ) -> Secret[Any]: ...
 
     def secret(
@@ -152,6 +160,7 @@ class SecretCache:
         static: bool = False,
         hot_because: str | None = None,
         on_revoked: OnRevoked = "keep",
+        fallback: Fallback | None = None,
     ) -> Secret[Any]:
         """Declare a secret and return the handle to read it by. The same declaration returns the same handle.
 
@@ -164,6 +173,8 @@ class SecretCache:
             hot_because: why a secret whose name looks like a private or signing key may change nevertheless.
             on_revoked: what happens when no version is usable any more: "keep" the last good value and log an
                 error, or "raise" `SecretRevoked` at each read.
+            fallback: "environment" lets the variable of the secret's name stand in while Secret Manager gives no
+                value at a start; it is said in the log, and replaced as soon as Secret Manager answers.
 
         Raises:
             ValueError: an argument is not one of these, the name looks like a private or signing key and the
@@ -176,6 +187,7 @@ class SecretCache:
             static=static,
             hot_because=hot_because,
             on_revoked=on_revoked,
+            fallback=fallback,
         )
         return self._registry.declare(declaration, self._entry).handle
 
@@ -191,23 +203,7 @@ class SecretCache:
             SecretUnavailable: some could not be loaded; the message says which, why, and what to do.
             ConfigurationError: the container's workers have nowhere to meet.
         """
-        master = in_a_master()
-        if not master:
-            self._member()
-        deadline = self._clock() + timeout
-        waiting = [entry for entry in self._registry.all() if not entry.loaded]
-        each(
-            waiting,
-            lambda entry: entry.refresh(read=True, deadline=deadline, path="start"),
-            threads=LOADERS,
-            seconds=timeout,
-            name="load",
-        )
-        if master:
-            self._source.close()
-        missing = [entry for entry in waiting if not entry.loaded]
-        if missing:
-            raise SecretUnavailable(_unavailable(missing))
+        self._read([entry for entry in self._registry.all() if not entry.loaded], seconds=timeout, path="start")
 
     def fence(self) -> None:
         """Let this worker catch up before a request runs; called at the start of each.
@@ -218,11 +214,12 @@ class SecretCache:
         Raises:
             ConfigurationError: the container's workers have nowhere to meet.
         """
-        container = self._container
-        if container is None:
-            container = self._member()
-        if container.seen != container.generation:
-            self._catch_up(container)
+        self._worker.fence()
+
+    @property
+    def current(self) -> bool:
+        """Whether `fence` would find nothing to do; never waits."""
+        return self._worker.current
 
     def announce(self, name: SecretName, news: Knowledge, *, deadline: float) -> Spread:
         """Take in what an event says of a secret, here and in every other worker of the container.
@@ -232,21 +229,18 @@ class SecretCache:
             news: what the event teaches.
             deadline: monotonic time by which this returns.
         """
-        entries = self._registry.concerned(name)
-        if not entries:
-            return Spread.NOT_OURS
-        settled = self._settled.get(name)
-        if settled is not None and settled.merge(news) is settled and not any(e.behind for e in entries):
-            return Spread.KNOWN
-        here: list[Rest] = []
-        told = self._member().tell(
-            name, news, deadline=deadline, meanwhile=lambda: here.extend(self._apply(name, news, path="push"))
-        )
-        if not told.settled or any(r.verdict is Verdict.FAILED and r.transient for r in here):
-            return Spread.UNSETTLED
-        with self._lock:
-            self._settled[name] = self._settled.get(name, Knowledge()).merge(news)
-        return Spread.SETTLED if all(r.verdict in _WELL for r in here) else Spread.HELD_BACK
+        return self._worker.announce(name, news, deadline=deadline)
+
+    def look(self, name: SecretName, *, deadline: float) -> Spread:
+        """Ask upstream for newer versions of a secret of which an event says only that it changed.
+
+        What is found is told to every other worker of the container.
+
+        Args:
+            name: the secret, its project by number or id.
+            deadline: monotonic time by which this returns.
+        """
+        return self._worker.look(self._registry.concerned(name), deadline=deadline, path="push")
 
     def on_fork(self, hook: Callable[[], None]) -> None:
         """Call `hook` in every child that this process forks; it must touch memory only."""
@@ -254,19 +248,13 @@ class SecretCache:
 
     def close(self) -> None:
         """Leave the container and close what the cache opened. Values that are loaded stay readable."""
-        with self._joining:
-            container, self._container = self._container, None
-        if container is not None:
-            container.leave()
+        self._worker.leave()
         if self._own_source:
             self._source.close()
 
     def after_fork(self) -> None:
         """In a forked child, called by the interpreter: let go of what is the parent's. Memory only."""
-        self._lock, self._joining = threading.Lock(), threading.Lock()
-        container, self._container = self._container, None
-        if container is not None:
-            container.after_fork()
+        self._worker.after_fork()
         self._source.after_fork()
         self._registry.after_fork()
         for hook in self._at_fork:
@@ -278,81 +266,41 @@ class SecretCache:
     def _entry(self, declaration: Declaration) -> LiveEntry:
         return LiveEntry(declaration, self._around, first_read=self._first_read)
 
-    def _member(self) -> Container:
-        container = self._container
-        if container is not None:
-            return container
-        with self._joining:
-            if self._container is None:
-                container = Container(
-                    self._key(),
-                    run_dir=self._run_dir,
-                    apply=self._from_sibling,
-                    merge=self._registry.tell,
-                    tick=self._tick,
-                )
-                container.seen = container.merge_board()
-                self._container = container
-                at_exit(self)
-            return self._container
-
     def _key(self) -> str:
-        service = self._service or os.environ.get("K_SERVICE", "")
-        return "\n".join((self.project, service, os.environ.get("SECRET_MANAGER_EMULATOR_HOST", "")))
+        service = self._service or self._environ.get("K_SERVICE", "")
+        return "\n".join((self.project, service, self._environ.get("SECRET_MANAGER_EMULATOR_HOST", "")))
 
-    def _apply(self, name: SecretName, news: Knowledge, *, path: str) -> list[Rest]:
-        self._registry.tell(name, news)
-        deadline = self._clock() + UPSTREAM
-        return [
-            entry.refresh(deadline=deadline, path=path)
-            for entry in self._registry.joined(name)
-            if entry.loaded and not entry.declaration.static
-        ]
+    def _joined(self) -> None:
+        at_exit(self)
+        if self._is_frozen():
+            log(logging.WARNING, "frozen", f"nothing is refreshed in this process, because {FREEZE_VARIABLE} is set")
 
-    def _from_sibling(self, name: SecretName, news: Knowledge) -> bool:
-        rests = self._apply(name, news, path="sibling")
-        return not any(rest.verdict is Verdict.FAILED and rest.transient for rest in rests)
+    def _is_frozen(self) -> bool:
+        return self._environ.get(FREEZE_VARIABLE, "").strip().lower() not in _OFF
 
-    def _catch_up(self, container: Container) -> None:
-        try:
-            generation = container.merge_board()
-        except BoardError as exc:
-            log(logging.ERROR, "board_unreadable", str(exc))
-            return
-        behind = [entry for entry in self._registry.all() if entry.behind]
-        self._refresh(behind, path="board", seconds=CATCH_UP)
-        container.follow(generation)
+    def _first_read(self, entry: LiveEntry) -> None:
+        self._read([entry], seconds=UPSTREAM, path="read")
 
-    def _refresh(self, entries: list[LiveEntry], *, path: str, seconds: float) -> None:
-        deadline = self._clock() + UPSTREAM
+    def _read(self, entries: list[LiveEntry], *, seconds: float, path: str) -> None:
+        master = in_a_master()
+        if not master:
+            self._worker.join()
+        if self._is_frozen():
+            for entry in entries:
+                entry.freeze()
+        deadline = self._clock() + seconds
         each(
             entries,
-            lambda entry: entry.refresh(deadline=deadline, path=path),
+            lambda entry: entry.refresh(read=True, deadline=deadline, path=path),
             threads=LOADERS,
             seconds=seconds,
             name=path,
         )
-
-    def _tick(self) -> None:
-        now = self._clock()
-        due = [entry for entry in self._registry.all() if entry.retry_at is not None and entry.retry_at <= now]
-        for entry in due:
-            entry.retry_at = None
-        self._refresh(due, path="retry", seconds=0)
-
-    def _first_read(self, entry: LiveEntry) -> None:
-        master = in_a_master()
-        if not master:
-            self._member()
-        entry.refresh(read=True, deadline=self._clock() + UPSTREAM, path="read")
         if master:
             self._source.close()
-        if not entry.loaded and not entry.fall_back():
-            raise SecretUnavailable(_unavailable([entry]))
-
-
-#: Where a refresh may rest without anything being wrong.
-_WELL: Final = frozenset({Verdict.SERVED, Verdict.WAITING})
+        missing = [entry for entry in entries if not entry.loaded and not entry.fall_back()]
+        if missing:
+            raise SecretUnavailable(_unavailable(missing))
 
 
 def _unavailable(entries: list[LiveEntry]) -> str:

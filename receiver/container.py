@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ from .board import Board, BoardError
 from .knowledge import Knowledge
 from .names import SecretName
 from .rundir import open_run_dir
-from .siblings import Confirmations, Siblings
+from .siblings import Confirmations, Siblings, SiblingStats
 from .telemetry import entry as log
 
 
@@ -35,6 +36,7 @@ class Container:
         run_dir: the parent of the run directory; None for the usual places.
         apply: brings this worker in line with what a sibling or the board says; True where it is.
         tick: called about each second, on the listener's thread; must be cheap.
+        clock: monotonic seconds, of the machine: the workers compare theirs.
     """
 
     def __init__(
@@ -45,8 +47,10 @@ class Container:
         apply: Apply,
         merge: Callable[[SecretName, Knowledge], None],
         tick: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._merge = merge
+        self._clock = clock
         self._lock = threading.Lock()
         directory = open_run_dir(key, parent=run_dir)
         # Listen first, then the board: news is on one of the two at any moment.
@@ -89,6 +93,18 @@ class Container:
             log(logging.ERROR, "board_unwritable", str(exc), secret=str(name))
             return False
         return True
+
+    def claim(self, what: str, *, every: float) -> float:
+        """Claim what one worker of the container may do in so many seconds; returns how long to wait, 0 if granted.
+
+        Raises:
+            BoardError: the directory cannot be written.
+        """
+        return self._board.claim(what, now=self._clock(), every=every)
+
+    def stats(self) -> SiblingStats:
+        """How this worker stands with the others."""
+        return self._siblings.stats()
 
     def leave(self) -> None:
         """Stop listening and remove what is this worker's; the last one removes all."""

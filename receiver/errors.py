@@ -94,6 +94,7 @@ class Answer(Enum):
 
     APPLIED = 204, "every worker of this container serves what the event announced"
     KNOWN = 204, "nothing new: a repeat, or older than what is served"
+    FIXED = 204, "that secret never changes in a running process here: it is static, or refreshing is switched off"
     NOT_OURS = 204, "no entry of this service uses that secret"
     NO_NEWS = 204, "an event that moves no value, such as SECRET_ROTATE or TOPIC_CONFIGURED"
     HELD_BACK = (

@@ -10,12 +10,13 @@ from collections.abc import Callable
 from typing import Final
 
 from .auth import Auth
-from .cache import SecretCache, Spread
+from .cache import SecretCache
 from .errors import Answer, Forbidden, KeysUnavailable, PushRefused, Unauthenticated, UnreadablePush
 from .events import MAX_BODY, SecretEvent, decode_push
 from .knowledge import SECOND
 from .telemetry import Event
 from .telemetry import entry as log
+from .worker import Spread
 
 
 #: A push is answered within this many seconds; the subscription's ack deadline is 60 s.
@@ -28,6 +29,7 @@ REDELIVERED_UNTIL: Final = 600 * SECOND
 _SPREAD: Final = {
     Spread.NOT_OURS: Answer.NOT_OURS,
     Spread.KNOWN: Answer.KNOWN,
+    Spread.FIXED: Answer.FIXED,
     Spread.SETTLED: Answer.APPLIED,
     Spread.HELD_BACK: Answer.HELD_BACK,
     Spread.UNSETTLED: Answer.TRY_AGAIN,

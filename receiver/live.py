@@ -6,12 +6,14 @@ under which it is told, what was told before the end was taken into account.
 """
 
 import logging
+import os
 import random
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal
 
+from .callbacks import Callback, Callbacks
 from .declaration import Declaration
 from .entry import (
     Access,
@@ -46,6 +48,10 @@ RETRY_FIRST: Final = 1.0
 RETRY_CAP: Final = 300.0
 
 
+#: What can stand in for a value that Secret Manager does not give: the one from before a fork, or the environment's.
+Substitute = Literal["inherited", "environment"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """What entries reach outside through; all of it can be replaced.
@@ -56,6 +62,8 @@ class Surroundings:
         wall: nanoseconds since the epoch, for stamps.
         jitter: a number between 0 and 1 at each call.
         pause: waits for so many seconds.
+        environ: where environment fallbacks are.
+        observe: whether values are looked at only, never swapped.
         learned: is told a declared name and the project number that an answer showed, before the answer is used.
     """
 
@@ -64,7 +72,28 @@ class Surroundings:
     wall: Callable[[], int]
     jitter: Callable[[], float] = random.random
     pause: Callable[[float], None]
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    observe: bool = False
     learned: Callable[[SecretName, str], None]
+
+
+@dataclass(slots=True)
+class Report:
+    """What the status says of an entry beside its version.
+
+    Args:
+        verdict: where the last refresh came to rest.
+        path: by which path the value being served came; "" before the first.
+        since: wall time in nanoseconds at which it was swapped in.
+        substitute: what stands in for a value that Secret Manager did not give; None where nothing does.
+        would: the version that would be served if the cache did not merely observe.
+    """
+
+    verdict: Verdict | None = None
+    path: str = ""
+    since: int = 0
+    substitute: Substitute | None = None
+    would: int | None = None
 
 
 class _Flight:
@@ -91,11 +120,17 @@ class LiveEntry:
         self, declaration: Declaration, around: Surroundings, *, first_read: Callable[["LiveEntry"], None]
     ) -> None:
         self.declaration = declaration
-        self.handle: Secret[Any] = cold(declaration.name, lambda: first_read(self))
+        self.handle: Secret[Any] = cold(declaration.name, lambda: first_read(self), self.on_change)
         self.loaded = False
         self.last_good: HeldValue[Any] | None = None
         self.trouble: str | None = None
         self.retry_at: float | None = None
+        self.report = Report()
+        self.callbacks = Callbacks(
+            str(declaration.name), lambda: self._served, clock=around.clock, jitter=around.jitter
+        )
+        # How often the value changed, and what it is since: one tuple, so that both are read at once.
+        self._served: tuple[int, HeldValue[Any] | None] = (0, None)
         self._around = around
         self._state = Entry(pin=declaration.pin, static=declaration.static)
         self._lock = threading.Lock()
@@ -106,6 +141,25 @@ class LiveEntry:
     def behind(self) -> bool:
         """Whether it is loaded and knowledge says that it should serve something else."""
         return self.loaded and self._state.behind
+
+    @property
+    def fixed(self) -> bool:
+        """Whether the value never changes in this process: a static entry, or any while refreshing is switched off."""
+        return self._state.static
+
+    @property
+    def knowledge(self) -> Knowledge:
+        """What is known of the secret."""
+        return self._state.knowledge
+
+    def on_change(self, callback: Callback) -> None:
+        """See `Secret.on_change`."""
+        self.callbacks.add(callback)
+
+    def freeze(self) -> None:
+        """Never change the value from now on, as if the entry were static."""
+        with self._lock:
+            self._state = replace(self._state, static=True)
 
     def tell(self, news: Knowledge) -> None:
         """Merge `news` without acting on it. Memory only."""
@@ -124,6 +178,7 @@ class LiveEntry:
         Returns:
             Where it came to rest; FAILED and transient where the deadline passed first.
         """
+        read = read or self.report.substitute is not None
         while True:
             flight, effect, mine = self._enter(news, read=read)
             if flight is None:
@@ -143,22 +198,57 @@ class LiveEntry:
         """
         self._lock = threading.Lock()
         self._flight = None
-        if self.loaded and not self.declaration.static:
+        self.callbacks.after_fork()
+        if self.loaded and not self._state.static:
             self.last_good = make_cold(self.handle) or self.last_good
             self.loaded = False
+            self._served = (self._served[0], None)
             self._state = replace(self._state, held=None)
 
     def fall_back(self) -> bool:
-        """Serve the last good value, where there is one and nothing newer could be loaded; say whether."""
+        """Serve what stands in, where there is something and no value could be loaded; say whether one is served.
+
+        The value from before a fork comes first, then the environment's where the declaration allows it. Either is
+        replaced as soon as Secret Manager answers.
+        """
         with self._lock:
-            if self.last_good is None or self.loaded:
-                return self.loaded
-            held = Held(self.last_good.version, fetched=0, life=-1)
-            self._state = replace(self._state, held=held)
-            make_hot(self.handle, self.last_good)
-            self.loaded, self.last_good = True, None
+            if self.loaded:
+                return True
+            found: HeldValue[Any] | None = self.last_good
+            kind: Substitute = "inherited"
+            if found is None and self.declaration.fallback == "environment":
+                found, kind = self._from_environment(), "environment"
+            if found is None:
+                return False
+            self._state = replace(self._state, held=Held(found.version, fetched=0, life=-1))
+            self._serve(found, changed=False, path=kind)
+            self.report.substitute = kind
             self._retry_later()
-            return True
+        log(
+            logging.ERROR,
+            "fallback_served",
+            f"{self.declaration.name} is served from what was {_STANDS_IN[kind]}: {self.trouble}",
+            secret=str(self.declaration.name),
+            path=kind,
+        )
+        return True
+
+    def _from_environment(self) -> HeldValue[Any] | None:
+        text = self._around.environ.get(self.declaration.name.secret)
+        if not text:
+            return None
+        try:
+            return HeldValue(0, decode(text.encode("utf-8", "surrogateescape"), self.declaration.type))
+        except ValueRejected as exc:
+            self.trouble = f"{self.trouble}; and the environment variable of that name: {exc}"
+            return None
+
+    def _serve(self, held: HeldValue[Any], *, changed: bool, path: str) -> None:
+        make_hot(self.handle, held)
+        self._served = (self._served[0] + changed, held)
+        self.loaded, self.last_good = True, None
+        self.report.path, self.report.since = path, self._around.wall()
+        self.report.substitute = self.report.would = None
 
     def _enter(self, news: Knowledge | None, *, read: bool) -> tuple[_Flight | None, Any, bool]:
         with self._lock:
@@ -231,21 +321,34 @@ class LiveEntry:
         except ValueRejected as exc:
             self.trouble = f"version {number}: {exc}"
             return Rejected(number)
-        before = self._state.held
-        make_hot(self.handle, HeldValue(number, value))
-        self.loaded, self.last_good = True, None
-        self._say_adopted(number, before.number if before else None, path)
+        before = self._before()
+        if self._around.observe and self.loaded and self.report.substitute is None:
+            self.report.would = number
+            self._say("would_refresh", "would now serve", version=number, previous=before, path=path)
+            return Adopted(adopt.held)
+        changed = before is not None and (self.loaded or before != number)
+        self._serve(HeldValue(number, value), changed=changed, path=path)
+        event: Event = "loaded" if before is None else "stepped_back" if number < before else "refreshed"
+        event = "backstop_found" if path == "backstop" else event
+        self._say(event, "now serves", version=number, previous=before, path=path)
+        self.callbacks.changed()
         return Adopted(adopt.held)
+
+    def _before(self) -> int | None:
+        held = self._served[1] or self.last_good
+        return held.version if held is not None else None
 
     def _rest(self, rest: Rest) -> None:
         # Under the lock, before anybody who waits is told: memory only.
+        self.report.verdict = rest.verdict
         match rest.verdict:
             case Verdict.SERVED:
                 self.trouble, self.retry_at, self._failures = None, None, 0
             case Verdict.NONE_USABLE:
                 self.retry_at = None
-                if self.declaration.on_revoked == "raise" and self.loaded:
+                if self.declaration.on_revoked == "raise" and self.loaded and not self._around.observe:
                     make_revoked(self.handle)
+                    self._served = (self._served[0], None)
                     self._state = replace(self._state, held=None)
             case Verdict.WAITING | Verdict.HELD_BACK | Verdict.FAILED:
                 self._retry_later()
@@ -255,17 +358,10 @@ class LiveEntry:
         self._failures += 1
         self.retry_at = self._around.clock() + limit * self._around.jitter()
 
-    def _say_adopted(self, number: int, before: int | None, path: str) -> None:
-        event: Event = "loaded" if before is None else "stepped_back" if number < before else "refreshed"
-        log(
-            logging.INFO,
-            event,
-            f"{self.declaration.name} now serves version {number}",
-            secret=str(self.declaration.name),
-            version=number,
-            previous=before,
-            path=path,
-        )
+    def _say(self, event: Event, what: str, *, version: int, previous: int | None, path: str) -> None:
+        name = str(self.declaration.name)
+        text = f"{name} {what} version {version}"
+        log(logging.INFO, event, text, secret=name, version=version, previous=previous, path=path)
 
     def _concluded(self, rest: Rest, path: str) -> Rest:
         if rest.verdict in _SAID:
@@ -281,6 +377,11 @@ class LiveEntry:
             )
         return rest
 
+
+_STANDS_IN: Final[dict[Substitute, str]] = {
+    "inherited": "loaded before this process was forked",
+    "environment": "in the environment variable of its name",
+}
 
 _SAID: Final[dict[Verdict, tuple[int, Event, str]]] = {
     Verdict.FAILED: (logging.WARNING, "refresh_failed", "could not be refreshed, the last good value stays"),

@@ -6,6 +6,7 @@ Manager's answers, so what is heard of a project before its first answer is kept
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 from .declaration import Declaration
 from .knowledge import Knowledge, Pin
@@ -49,10 +50,17 @@ class Registry:
         with self._lock:
             return self._concerned(name)
 
-    def joined(self, name: SecretName) -> list[LiveEntry]:
-        """Those concerned of which it is certain."""
-        with self._lock:
-            return [entry for entry in self._concerned(name) if self._is_certain(entry, name)]
+    def numbered(self, declared: SecretName) -> SecretName | None:
+        """The name of a declared secret with its project's number; None while that is not known."""
+        number = self._numbers.get(declared.project)
+        return replace(declared, project=number) if number is not None else None
+
+    def known(self, name: SecretName) -> Knowledge:
+        """What all entries of a secret know together."""
+        known = Knowledge()
+        for entry in self.concerned(name):
+            known = known.merge(entry.knowledge)
+        return known
 
     def tell(self, name: SecretName, news: Knowledge) -> None:
         """Merge `news` into the entries concerned, or keep it for those whose project's number is not known yet."""

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 @final
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class HeldValue(Generic[T]):
     """A value and the version it belongs to, in one object that never changes; the repr shows the version only."""
 
@@ -48,13 +48,26 @@ class Secret(Generic[T]):
     any more and the entry was declared `on_revoked="raise"`.
     """
 
-    __slots__ = ("__weakref__", "_load", "held", "name", "value", "version")
+    __slots__ = ("__weakref__", "_load", "_watch", "held", "name", "value", "version")
 
     value: T
     version: int
     held: HeldValue[T]
     name: SecretName
     _load: Callable[[], None]
+    _watch: Callable[[Callable[[HeldValue[T]], object]], None]
+
+    def on_change(self, callback: Callable[[HeldValue[T]], object]) -> Callable[[HeldValue[T]], object]:
+        """Call `callback` with the new value and version after every change; returns it, so it serves as a decorator.
+
+        Args:
+            callback: called after the swap, on a thread of its own, once at a time; versions passed over while it
+                runs are skipped, and the last call is always of the value being served. A push is answered when it
+                has returned, or after two seconds. One that raises is logged by name (the text of its exception is
+                not, since it may hold the value) and called again with backoff. Not called for the first load.
+        """
+        self._watch(callback)
+        return callback
 
     def __repr__(self) -> str:
         held = _slot(self, "held")
@@ -103,11 +116,16 @@ class RevokedSecret(Secret[T]):
 _VIEWS = frozenset({"value", "version", "held"})
 
 
-def cold(name: SecretName, load: Callable[[], None]) -> Secret[Any]:
-    """A handle that calls `load` at its first read; `load` must leave it hot or revoked, or raise."""
+def cold(
+    name: SecretName, load: Callable[[], None], watch: Callable[[Callable[[HeldValue[Any]], object]], None]
+) -> Secret[Any]:
+    """A handle that calls `load` at its first read, and gives `watch` the callbacks that want to know of changes.
+
+    `load` must leave the handle hot or revoked, or raise.
+    """
     secret: Secret[Any] = ColdSecret()
     secret.name = name
-    secret._load = load
+    secret._load, secret._watch = load, watch
     return secret
 
 

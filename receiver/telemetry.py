@@ -15,9 +15,14 @@ Field = str | int | float | bool | None
 #: Every event that is logged. The README's table explains each; a test compares the two.
 Event = Literal[
     "auth_disabled",
+    "backstop_found",
     "board_unreadable",
     "board_unwritable",
+    "callback_failed",
+    "callback_slow",
     "event_from_future",
+    "fallback_served",
+    "frozen",
     "held_back",
     "keys_unavailable",
     "loaded",
@@ -38,6 +43,7 @@ Event = Literal[
     "stepped_back",
     "tick_failed",
     "waiting",
+    "would_refresh",
 ]
 
 

@@ -16,7 +16,7 @@ NAME = SecretName("p", "API_KEY")
 
 
 def loaded(value="v-3", version=3):
-    secret = cold(NAME, lambda: make_hot(secret, HeldValue(version, value)))
+    secret = cold(NAME, lambda: make_hot(secret, HeldValue(version, value)), print)
     return secret
 
 
@@ -58,7 +58,7 @@ def test_a_loaded_value_is_read_about_as_fast_as_a_slot():
 
 def test_unknown_attributes_are_refused_without_loading():
     """Probes by hasattr, copy and templates do not cause a call to Secret Manager."""
-    secret = cold(NAME, lambda: pytest.fail("loaded"))
+    secret = cold(NAME, lambda: pytest.fail("loaded"), print)
 
     assert not hasattr(secret, "__html__")
     assert not hasattr(secret, "anything")
@@ -89,7 +89,7 @@ def test_revoked_reads_raise_and_say_what_to_do():
 
 def test_readers_never_see_anything_but_a_whole_value():
     """While one thread swaps, empties and revokes, readers see whole values and errors of ours, nothing else."""
-    secret = cold(NAME, lambda: make_hot(secret, HeldValue(0, "v-0")))
+    secret = cold(NAME, lambda: make_hot(secret, HeldValue(0, "v-0")), print)
     stop = threading.Event()
     wrong = []
 

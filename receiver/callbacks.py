@@ -1,0 +1,180 @@
+"""The callbacks of one entry: told of every change after the swap, each on a thread of its own.
+
+A callback is *due* while the change it was last told of is not the newest. That is the whole state, so versions passed
+over are skipped, one that failed is due again, and whatever happens the last call is of the value being served. Each
+runs once at a time and waits for no other: one that hangs holds up nothing but itself.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any, Final
+
+from .secret import HeldValue
+from .telemetry import Event
+from .telemetry import entry as log
+from .threads import spawn
+
+
+#: Seconds that an answer waits for callbacks, and after which one that still runs is said to be slow.
+PATIENCE: Final = 2.0
+
+#: Pauses before a callback that failed is called again: full jitter below this, doubling up to the cap, in seconds.
+RETRY_FIRST: Final = 1.0
+RETRY_CAP: Final = 300.0
+
+Callback = Callable[[HeldValue[Any]], object]
+
+
+class _Watcher:
+    __slots__ = ("call", "failures", "name", "retry_at", "said_slow", "seen", "since", "tried")
+
+    def __init__(self, call: Callback, seen: int) -> None:
+        self.call = call
+        self.name = getattr(call, "__qualname__", type(call).__qualname__)
+        self.seen = self.tried = seen  # the number of the last change that it was told of, or was to be told of
+        self.since: float | None = None  # when the call under way began
+        self.retry_at: float | None = None
+        self.failures = 0
+        self.said_slow = False
+
+
+class Callbacks:
+    """Tell callbacks of changes. Thread-safe.
+
+    Args:
+        secret: the entry's name, for the log.
+        served: returns the number of the newest change and what is being served since; None where nothing is.
+        clock: monotonic seconds.
+        jitter: a number between 0 and 1 at each call.
+    """
+
+    def __init__(
+        self,
+        secret: str,
+        served: Callable[[], tuple[int, HeldValue[Any] | None]],
+        *,
+        clock: Callable[[], float],
+        jitter: Callable[[], float],
+    ) -> None:
+        self._secret = secret
+        self._served = served
+        self._clock = clock
+        self._jitter = jitter
+        self._idle = threading.Condition()
+        self._watchers: list[_Watcher] = []
+
+    def add(self, call: Callback) -> None:
+        """Call `call` after every change from now on."""
+        with self._idle:
+            self._watchers.append(_Watcher(call, self._served()[0]))
+
+    def changed(self) -> None:
+        """Start what is due; never waits for a callback."""
+        if not self._watchers:
+            return
+        newest = self._served()[0]
+        with self._idle:
+            due = [w for w in self._watchers if w.since is None and _is_due(w, newest)]
+            for watcher in due:
+                watcher.since = self._clock()
+        for watcher in due:
+            self._start(watcher)
+
+    def tick(self) -> None:
+        """Say who is slow, and call those again who failed a while ago; called about each second."""
+        now = self._clock()
+        with self._idle:
+            slow = [w for w in self._watchers if w.since is not None and now - w.since > PATIENCE and not w.said_slow]
+            for watcher in slow:
+                watcher.said_slow = True
+            for watcher in self._watchers:
+                if watcher.retry_at is not None and watcher.retry_at <= now:
+                    watcher.retry_at = None
+        for watcher in slow:
+            self._say(watcher, logging.WARNING, "callback_slow", "is still running; nothing else waits for it")
+        self.changed()
+
+    def pending(self) -> list[str]:
+        """The names of those that have not been told of the newest change."""
+        newest = self._served()[0]
+        with self._idle:
+            return [w.name for w in self._watchers if w.seen != newest]
+
+    def wait(self, deadline: float) -> bool:
+        """Wait until every call under way has ended; say whether all have been told of the newest change.
+
+        Args:
+            deadline: monotonic time after which nobody is waited for. Whoever runs for longer than `PATIENCE` is not
+                waited for either, so that one which hangs costs one answer two seconds and later ones nothing.
+        """
+        if not self._watchers:
+            return True
+        with self._idle:
+            while True:
+                now = self._clock()
+                ends = [min(deadline, w.since + PATIENCE) for w in self._watchers if w.since is not None]
+                left = max(ends, default=now) - now
+                if left <= 0:
+                    break
+                self._idle.wait(left)
+        return not self.pending()
+
+    def after_fork(self) -> None:
+        """In a forked child: the parent's threads are not here, so nothing is under way."""
+        self._idle = threading.Condition()
+        for watcher in self._watchers:
+            watcher.since = watcher.retry_at = None
+
+    def _start(self, watcher: _Watcher) -> None:
+        try:
+            spawn(lambda: self._run(watcher), name="callback")
+        except RuntimeError:  # out of threads, or the interpreter is going down: the next tick tries again
+            with self._idle:
+                watcher.since, watcher.retry_at = None, self._clock()
+
+    def _run(self, watcher: _Watcher) -> None:
+        while (change := self._next(watcher)) is not None:
+            number, held = change
+            failure = _failure(watcher.call, held)
+            del held, change  # or this frame would keep a replaced value alive
+            if failure is not None:
+                self._failed(watcher, failure)
+                return
+            with self._idle:
+                watcher.seen, watcher.failures = number, 0
+
+    def _next(self, watcher: _Watcher) -> tuple[int, HeldValue[Any]] | None:
+        with self._idle:
+            number, held = self._served()
+            if held is None or number == watcher.seen:
+                watcher.since = None
+                self._idle.notify_all()
+                return None
+            watcher.since, watcher.said_slow, watcher.tried = self._clock(), False, number
+            return number, held
+
+    def _failed(self, watcher: _Watcher, failure: str) -> None:
+        with self._idle:
+            limit = min(RETRY_CAP, RETRY_FIRST * 2 ** min(watcher.failures, 16))
+            watcher.failures += 1
+            watcher.retry_at = self._clock() + limit * self._jitter()
+            watcher.since = None
+            self._idle.notify_all()
+        self._say(watcher, logging.ERROR, "callback_failed", f"failed with {failure}; it is called again")
+
+    def _say(self, watcher: _Watcher, level: int, event: Event, what: str) -> None:
+        log(level, event, f"{self._secret}: the callback {watcher.name} {what}", secret=self._secret)
+
+
+def _is_due(watcher: _Watcher, newest: int) -> bool:
+    return watcher.seen != newest and (watcher.retry_at is None or watcher.tried != newest)
+
+
+def _failure(call: Callback, held: HeldValue[Any]) -> str | None:
+    # The type alone: the text of an exception of the user's may hold the value.
+    try:
+        call(held)
+    except BaseException as exc:  # noqa: BLE001  # also an exit: it ends this call and nothing else
+        return type(exc).__name__
+    return None

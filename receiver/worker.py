@@ -1,0 +1,274 @@
+"""One worker's side of its container: what it hears, what it tells, and what is due at each tick.
+
+News travels one way. Whoever learns something writes it to the container's board first, tells its siblings, refreshes
+its own entries meanwhile, and answers when all have confirmed. A worker that did not hear compares one number at the
+start of each request and merges the board before the request runs.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from enum import Enum
+from typing import Final
+
+from .board import BoardError
+from .callbacks import PATIENCE
+from .container import Container
+from .entry import Rest, Verdict
+from .errors import ConfigurationError
+from .knowledge import Knowledge
+from .live import LiveEntry
+from .names import SecretName
+from .registry import Registry
+from .siblings import SiblingStats
+from .telemetry import entry as log
+from .threads import each, spawn
+
+
+#: How long one refresh may spend upstream, in seconds: well inside a push's ack deadline.
+UPSTREAM: Final = 4.0
+
+#: How long a request waits for its worker to catch up before it is served the last good value, in seconds.
+CATCH_UP: Final = 1.0
+
+#: How many entries load or refresh at the same time.
+LOADERS: Final = 64
+
+#: After this part of its interval a worker's safety read is due again if another worker has not made it.
+_FRESH: Final = 0.5
+
+
+class Spread(Enum):
+    """How far an event got."""
+
+    NOT_OURS = "not ours"
+    KNOWN = "known"
+    FIXED = "fixed"
+    SETTLED = "settled"
+    HELD_BACK = "held back"
+    UNSETTLED = "unsettled"
+
+
+class Worker:
+    """Be one worker of a container, for the entries of a registry. Thread-safe; touches nothing before `join`.
+
+    Args:
+        registry: the entries.
+        key: says what workers that belong together have in common; asked when they first meet.
+        run_dir: the directory under which they meet; None for the usual places.
+        backstop: seconds between two safety reads of the container; None for none.
+        clock: monotonic seconds.
+        jitter: a number between 0 and 1 at each call.
+        joined: called once this worker has joined.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        *,
+        key: Callable[[], str],
+        run_dir: str | None,
+        backstop: float | None,
+        clock: Callable[[], float],
+        jitter: Callable[[], float],
+        joined: Callable[[], None],
+    ) -> None:
+        self._registry = registry
+        self._key = key
+        self._run_dir = run_dir
+        self._backstop = backstop
+        self._backstop_at: float | None = None
+        self._clock = clock
+        self._jitter = jitter
+        self._joined = joined
+        self._lock = threading.Lock()
+        self._container: Container | None = None
+        self._settled: dict[SecretName, Knowledge] = {}
+
+    @property
+    def current(self) -> bool:
+        """Whether this worker has heard all that its container has: two reads of memory."""
+        container = self._container
+        return container is not None and container.seen == container.generation
+
+    def join(self) -> Container:
+        """Become a member of the container, where this process is none yet.
+
+        Raises:
+            ConfigurationError: the container's workers have nowhere to meet.
+        """
+        container = self._container
+        if container is not None:
+            return container
+        with self._lock:
+            if self._container is None:
+                container = Container(
+                    self._key(),
+                    run_dir=self._run_dir,
+                    apply=self._hear,
+                    merge=self._registry.tell,
+                    tick=self._tick,
+                    clock=self._clock,
+                )
+                container.seen = container.merge_board()
+                self._plan_backstop()
+                self._container = container
+                self._joined()
+            return self._container
+
+    def leave(self) -> None:
+        """Leave the container, where this process is a member."""
+        with self._lock:
+            container, self._container = self._container, None
+        if container is not None:
+            container.leave()
+
+    def after_fork(self) -> None:
+        """In a forked child: it is no member, and the parent's membership stays the parent's. Memory only."""
+        self._lock = threading.Lock()
+        container, self._container = self._container, None
+        if container is not None:
+            container.after_fork()
+
+    def stats(self) -> SiblingStats:
+        """How this worker stands with the others."""
+        container = self._container
+        return container.stats() if container is not None else SiblingStats(attending=False, members=0, lagging=0)
+
+    def fence(self) -> None:
+        """Catch up before a request runs; see `SecretCache.fence`."""
+        container = self._container
+        if container is None:
+            container = self.join()
+        if container.seen != container.generation:
+            self._catch_up(container)
+
+    def announce(self, name: SecretName, news: Knowledge, *, deadline: float) -> Spread:
+        """Take in what an event says of a secret, here and in every other worker; see `SecretCache.announce`."""
+        entries = self._registry.concerned(name)
+        if not entries:
+            return Spread.NOT_OURS
+        settled = self._settled.get(name)
+        if settled is not None and settled.merge(news) is settled and not any(e.behind for e in entries):
+            return Spread.KNOWN
+        spread = self._spread(name, news, deadline=deadline, path="push")
+        return Spread.FIXED if all(entry.fixed for entry in entries) else spread
+
+    def look(self, entries: Iterable[LiveEntry], *, deadline: float, path: str) -> Spread:
+        """Ask upstream for newer versions of `entries`, and tell every other worker what was found.
+
+        Args:
+            entries: which; static ones and those that nobody has read yet are left alone.
+            deadline: monotonic time by which this returns.
+            path: by which path the news came, for the log.
+        """
+        looking = [entry for entry in entries if _is_followed(entry)]
+        if not looking:
+            return Spread.NOT_OURS
+        upstream = min(deadline, self._clock() + UPSTREAM)
+        rests = self._refresh(looking, read=True, path=path, deadline=upstream)
+        found = [self._settle(name, deadline) for name in {e.declaration.name: None for e in looking}]
+        if len(rests) < len(looking) or any(_may_mend(rest) for rest in rests) or Spread.UNSETTLED in found:
+            return Spread.UNSETTLED
+        return Spread.SETTLED if all(rest.verdict in _WELL for rest in rests) else Spread.HELD_BACK
+
+    def _settle(self, declared: SecretName, deadline: float) -> Spread:
+        # The siblings learn what was found by the secret's number, under which everybody knows it.
+        name = self._registry.numbered(declared)
+        if name is None:
+            return Spread.UNSETTLED
+        return self._spread(name, self._registry.known(name), deadline=deadline, path="sibling")
+
+    def _spread(self, name: SecretName, news: Knowledge, *, deadline: float, path: str) -> Spread:
+        here: list[Rest] = []
+        told = self.join().tell(
+            name, news, deadline=deadline, meanwhile=lambda: here.extend(self._apply(name, news, path=path))
+        )
+        if not told.settled or any(_may_mend(rest) for rest in here):
+            return Spread.UNSETTLED
+        with self._lock:
+            self._settled[name] = self._settled.get(name, Knowledge()).merge(news)
+        return Spread.SETTLED if all(rest.verdict in _WELL for rest in here) else Spread.HELD_BACK
+
+    def _apply(self, name: SecretName, news: Knowledge, *, path: str) -> list[Rest]:
+        self._registry.tell(name, news)
+        deadline = self._clock() + UPSTREAM
+        followed = [entry for entry in self._registry.concerned(name) if _is_followed(entry)]
+        rests = [entry.refresh(deadline=deadline, path=path) for entry in followed]
+        patience = self._clock() + PATIENCE
+        for entry in followed:
+            entry.callbacks.wait(patience)
+        return rests
+
+    def _hear(self, name: SecretName, news: Knowledge) -> bool:
+        return not any(_may_mend(rest) for rest in self._apply(name, news, path="sibling"))
+
+    def _catch_up(self, container: Container) -> None:
+        try:
+            generation = container.merge_board()
+        except BoardError as exc:
+            log(logging.ERROR, "board_unreadable", str(exc))
+            return
+        behind = [entry for entry in self._registry.all() if entry.behind]
+        self._refresh(behind, path="board", deadline=self._clock() + UPSTREAM, patience=CATCH_UP)
+        container.follow(generation)
+
+    def _refresh(
+        self,
+        entries: list[LiveEntry],
+        *,
+        path: str,
+        deadline: float,
+        read: bool = False,
+        patience: float | None = None,
+    ) -> list[Rest]:
+        """Refresh all at once; returns where those came to rest that did so in time."""
+        rests: list[Rest] = []
+        each(
+            entries,
+            lambda entry: rests.append(entry.refresh(read=read, deadline=deadline, path=path)),
+            threads=LOADERS,
+            seconds=deadline - self._clock() if patience is None else patience,
+            name=path,
+        )
+        return list(rests)
+
+    def _tick(self) -> None:
+        now = self._clock()
+        due = []
+        for entry in self._registry.all():
+            entry.callbacks.tick()
+            if entry.retry_at is not None and entry.retry_at <= now:
+                entry.retry_at = None
+                due.append(entry)
+        self._refresh(due, path="retry", deadline=now + UPSTREAM, patience=0)
+        if self._backstop_at is not None and self._backstop_at <= now:
+            self._plan_backstop()
+            spawn(self._look_for_all, name="backstop")
+
+    def _plan_backstop(self) -> None:
+        if self._backstop is not None:
+            self._backstop_at = self._clock() + self._backstop * (_FRESH + self._jitter())
+
+    def _look_for_all(self) -> None:
+        container = self._container
+        if container is None or self._backstop is None:
+            return
+        try:
+            if container.claim("backstop", every=self._backstop * _FRESH) > 0:
+                return
+            self.look(self._registry.all(), deadline=self._clock() + 2 * UPSTREAM, path="backstop")
+        except (BoardError, ConfigurationError) as exc:
+            log(logging.ERROR, "board_unwritable", str(exc))
+
+
+#: Where a refresh may rest without anything being wrong.
+_WELL: Final = frozenset({Verdict.SERVED, Verdict.WAITING})
+
+
+def _may_mend(rest: Rest) -> bool:
+    return rest.verdict is Verdict.FAILED and rest.transient
+
+
+def _is_followed(entry: LiveEntry) -> bool:
+    return entry.loaded and not entry.fixed
