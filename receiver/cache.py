@@ -291,7 +291,7 @@ class SecretCache:
         deadline = self._clock() + seconds
         each(
             entries,
-            lambda entry: entry.refresh(read=True, deadline=deadline, path=path),
+            lambda entry: entry.load(deadline=deadline, path=path),
             threads=LOADERS,
             seconds=seconds,
             name=path,

@@ -166,6 +166,10 @@ class LiveEntry:
         with self._lock:
             self._state, _ = step(self._state, Told(news), now=self._around.wall())
 
+    def load(self, *, deadline: float, path: str) -> Rest:
+        """Read the pin upstream, unless that has been done; the arguments are those of `refresh`."""
+        return self._fly_or_join(None, read=True, cold=True, deadline=deadline, path=path)
+
     def refresh(self, news: Knowledge | None = None, *, read: bool = False, deadline: float, path: str) -> Rest:
         """Merge `news` and bring the served value in line with what is known.
 
@@ -178,9 +182,12 @@ class LiveEntry:
         Returns:
             Where it came to rest; FAILED and transient where the deadline passed first.
         """
-        read = read or self.report.substitute is not None
+        read = read or not self.loaded or self.report.substitute is not None
+        return self._fly_or_join(news, read=read, cold=False, deadline=deadline, path=path)
+
+    def _fly_or_join(self, news: Knowledge | None, *, read: bool, cold: bool, deadline: float, path: str) -> Rest:
         while True:
-            flight, effect, mine = self._enter(news, read=read)
+            flight, effect, mine = self._enter(news, read=read, cold=cold)
             if flight is None:
                 return self._concluded(effect, path)
             if mine:
@@ -199,7 +206,8 @@ class LiveEntry:
         self._lock = threading.Lock()
         self._flight = None
         self.callbacks.after_fork()
-        if self.loaded and not self._state.static:
+        # Also where a thread of the parent was between swapping the first value in and saying so.
+        if not (self.loaded and self._state.static):
             self.last_good = make_cold(self.handle) or self.last_good
             self.loaded = False
             self._served = (self._served[0], None)
@@ -250,12 +258,14 @@ class LiveEntry:
         self.report.path, self.report.since = path, self._around.wall()
         self.report.substitute = self.report.would = None
 
-    def _enter(self, news: Knowledge | None, *, read: bool) -> tuple[_Flight | None, Any, bool]:
+    def _enter(self, news: Knowledge | None, *, read: bool, cold: bool) -> tuple[_Flight | None, Any, bool]:
         with self._lock:
+            if cold and self.loaded:  # by somebody else, after this caller had found it cold
+                return None, Rest(Verdict.SERVED), False
             flight, effect = self._flight, None
             if news is not None:
                 self._state, effect = step(self._state, Told(news), now=self._around.wall())
-            if flight is None or read:
+            if flight is None or (read and not cold):  # whatever flies on a cold entry reads already
                 self._state, effect = step(self._state, Asked(read=read), now=self._around.wall())
             if flight is not None:
                 return flight, effect, False

@@ -6,7 +6,6 @@ Manager's answers, so what is heard of a project before its first answer is kept
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 
 from .declaration import Declaration
 from .knowledge import Knowledge, Pin
@@ -53,7 +52,7 @@ class Registry:
     def numbered(self, declared: SecretName) -> SecretName | None:
         """The name of a declared secret with its project's number; None while that is not known."""
         number = self._numbers.get(declared.project)
-        return replace(declared, project=number) if number is not None else None
+        return declared.within(number) if number is not None else None
 
     def known(self, name: SecretName) -> Knowledge:
         """What all entries of a secret know together."""
@@ -88,7 +87,14 @@ class Registry:
 
     def _concerned(self, name: SecretName) -> list[LiveEntry]:
         entries = self._by_secret.get((name.location, name.secret), [])
-        return [e for e in entries if self._numbers.get(e.declaration.name.project, name.project) == name.project]
+        return [entry for entry in entries if self._may_be(entry.declaration.name.project, name.project)]
+
+    def _may_be(self, declared: str, named: str) -> bool:
+        if named == declared:
+            return True
+        if not named.isdigit():  # an audit entry may name a project by its id; a number cannot be compared with that
+            return declared.isdigit()
+        return self._numbers.get(declared, named) == named
 
     def _is_certain(self, entry: LiveEntry, name: SecretName) -> bool:
         project = entry.declaration.name.project

@@ -1,0 +1,163 @@
+"""Callbacks: each told of every change, the last call of the value being served, and none in the way of another."""
+
+import logging
+import threading
+import time
+
+import pytest
+
+from receiver.callbacks import PATIENCE, RETRY_FIRST, Callbacks
+from receiver.secret import HeldValue
+
+
+WAIT = 5.0
+
+
+class Told:
+    """An entry's changes, and callbacks that note what they are told of."""
+
+    def __init__(self):
+        self.now = 0.0
+        self.served = (0, HeldValue(1, "v1"))
+        self.callbacks = Callbacks("p/API_KEY", lambda: self.served, clock=lambda: self.now, jitter=lambda: 1.0)
+
+    def change(self, version):
+        self.served = (self.served[0] + 1, HeldValue(version, f"v{version}"))
+        self.callbacks.changed()
+
+    def settle(self):
+        """Wait until no call is under way."""
+        for thread in threading.enumerate():
+            if thread.name == "keyturn-callback":
+                thread.join(WAIT)
+
+
+@pytest.fixture
+def told():
+    return Told()
+
+
+def noting(into):
+    return lambda held: into.append(held.version)
+
+
+def test_a_callback_hears_of_a_change_and_not_of_the_first_load(told):
+    """What was there when it was registered is no change."""
+    heard = []
+    told.callbacks.add(noting(heard))
+    told.callbacks.changed()
+    assert [] == told.callbacks.pending()
+
+    told.change(2)
+    told.settle()
+
+    assert ([2], []) == (heard, told.callbacks.pending())
+
+
+def test_calls_of_one_callback_never_overlap_and_skip_to_the_newest(told):
+    """Versions passed over while it runs are skipped; the last call is of the value being served."""
+    heard, entered, go = [], threading.Event(), threading.Event()
+
+    def slow(held):
+        heard.append(held.version)
+        entered.set()
+        assert go.wait(WAIT)
+
+    told.callbacks.add(slow)
+    told.change(2)
+    assert entered.wait(WAIT)
+    told.change(3)
+    told.change(4)
+    go.set()
+    told.settle()
+
+    assert ([2, 4], []) == (heard, told.callbacks.pending())
+
+
+@pytest.mark.promise("acked means done")
+def test_one_that_hangs_holds_up_no_other_and_one_answer_for_two_seconds(told, caplog):
+    """The answer waits for two seconds; the next change's answer does not wait for it again, and the log names it."""
+    go, heard = threading.Event(), []
+
+    def hanging(held):
+        assert go.wait(WAIT)
+
+    told.callbacks.add(hanging)
+    told.callbacks.add(noting(heard))
+    told.change(2)
+    told.now = PATIENCE + 0.1
+    began = time.monotonic()
+
+    assert not told.callbacks.wait(told.now + PATIENCE)
+    assert time.monotonic() - began < WAIT
+    with caplog.at_level(logging.WARNING, "keyturn"):
+        told.callbacks.tick()
+        told.callbacks.tick()
+    assert [hanging.__qualname__] == told.callbacks.pending()
+    assert 1 == len(caplog.records)
+    assert "hanging" in caplog.text
+    go.set()
+    told.settle()
+    assert ([2], []) == (heard, told.callbacks.pending())
+
+
+@pytest.mark.promise("silent")
+def test_one_that_fails_is_named_without_its_text_and_called_again(told, caplog):
+    """It is logged by name and type, since its text may hold the value, and is called again with backoff."""
+    heard = []
+
+    def failing(held):
+        heard.append(held.version)
+        if len(heard) == 1:
+            raise ValueError(f"cannot use {held.value}")
+
+    told.callbacks.add(failing)
+    with caplog.at_level(logging.ERROR, "keyturn"):
+        told.change(2)
+        told.settle()
+    assert ["failing" in caplog.text, "ValueError" in caplog.text, "v2" in caplog.text] == [True, True, False]
+
+    told.callbacks.tick()
+    assert ([2], [failing.__qualname__]) == (heard, told.callbacks.pending())
+    told.now = RETRY_FIRST
+    told.callbacks.tick()
+    told.settle()
+
+    assert ([2, 2], []) == (heard, told.callbacks.pending())
+
+
+def test_a_new_change_does_not_wait_for_the_backoff_of_the_last(told):
+    """One that failed on version 2 is told of version 3 at once."""
+    heard = []
+
+    def failing(held):
+        heard.append(held.version)
+        if held.version == 2:
+            raise SystemExit
+
+    told.callbacks.add(failing)
+    told.change(2)
+    told.settle()
+    told.change(3)
+    told.settle()
+
+    assert ([2, 3], []) == (heard, told.callbacks.pending())
+
+
+def test_a_child_calls_what_its_parent_had_under_way(told):
+    """Threads do not survive a fork, so what was under way in the parent is due in the child."""
+    go, heard = threading.Event(), []
+
+    def once(held):
+        heard.append(held.version)
+        if len(heard) == 1:
+            assert go.wait(WAIT)
+
+    told.callbacks.add(once)
+    told.change(2)
+    told.callbacks.after_fork()
+    told.callbacks.changed()
+    go.set()
+    told.settle()
+
+    assert [2, 2] == heard
