@@ -2,12 +2,17 @@
 
 import ipaddress
 import os
+import random
 import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final
 
 from .errors import AccessFailed, ConfigurationError, SourceError, VersionMissing, VersionRefused
 from .names import SecretName, VersionName
 from .source import Payload
+from .threads import spawn
 
 
 if TYPE_CHECKING:
@@ -37,35 +42,40 @@ class SecretManagerSource:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._clients: dict[str, SecretManagerServiceClient] = {}
+        self._clients: dict[str, Future[SecretManagerServiceClient]] = {}
         # Clients of a parent process: kept, so that nobody closes a channel that is not this process's.
         self._inherited: list[Any] = []
 
     def access(self, name: SecretName, version: str, *, timeout: float) -> Payload:
-        """Read one version; see `SecretSource.access`. The whole of it, retries included, ends within `timeout`."""
-        from google.api_core import exceptions
-        from google.api_core.retry import Retry, if_exception_type
-        from google.auth.exceptions import GoogleAuthError
+        """Read one version; see `SecretSource.access`. The whole of it, retries included, ends within `timeout`.
 
-        # The client retries this method for 60 s whatever `timeout` says, unless it is given a retry that ends.
-        retry = Retry(
-            predicate=if_exception_type(exceptions.ServiceUnavailable, exceptions.ResourceExhausted),
-            initial=_RETRY_FIRST,
-            maximum=_RETRY_MOST,
-            timeout=timeout,
-        )
+        Raises:
+            ConfigurationError: the emulator's address is not a loopback one.
+        """
+        from google.api_core import exceptions
+
+        deadline = time.monotonic() + timeout
+        client = self._client(name, deadline)
+        # The client's own retries end neither by `timeout` (60 s on an outage) nor, where one is given to them, in
+        # what an attempt may take once less than a second is left. So each attempt gets what is left, and no retry.
+        passing = (exceptions.ServiceUnavailable, exceptions.ResourceExhausted)
         failure: SourceError
-        try:
-            answer = self._client(name.location).access_secret_version(
-                name=f"{name.path}/versions/{version}", retry=retry, timeout=timeout
-            )
-            return _checked(name, version, answer.name, answer.payload.data, answer.payload.data_crc32c)
-        except exceptions.RetryError as exc:
-            failure = _told(name, version, exc.cause)
-        except exceptions.GoogleAPICallError as exc:
-            failure = _told(name, version, exc)
-        except GoogleAuthError as exc:
-            failure = AccessFailed(f"{name}: no usable Google credentials ({type(exc).__name__})", transient=False)
+        for limit in _pauses():
+            try:
+                answer = client.access_secret_version(
+                    name=f"{name.path}/versions/{version}",
+                    retry=None,
+                    timeout=max(0.0, deadline - time.monotonic()),
+                )
+                return _checked(name, version, answer.name, answer.payload.data, answer.payload.data_crc32c)
+            except exceptions.GoogleAPICallError as exc:
+                failure, again = _told(name, version, exc), isinstance(exc, passing)
+            except ValueError:  # what grpc raises for a channel that `close` has closed meanwhile
+                failure, again = AccessFailed(f"{name}: the connection was closed meanwhile", transient=True), False
+            pause = limit * random.uniform(0.5, 1.0)  # noqa: S311  # spreads retries, guards nothing
+            if not again or time.monotonic() + pause >= deadline:
+                break
+            time.sleep(pause)
         raise failure
 
     def after_fork(self) -> None:
@@ -78,15 +88,51 @@ class SecretManagerSource:
         """Close this process's channels; the next access opens new ones."""
         with self._lock:
             clients, self._clients = self._clients, {}
-        for client in clients.values():
-            client.transport.close()  # type: ignore[no-untyped-call]
+        for opening in clients.values():
+            opening.add_done_callback(_shut)  # at once, or when it has been made
 
-    def _client(self, location: str) -> "SecretManagerServiceClient":
+    def _client(self, name: SecretName, deadline: float) -> "SecretManagerServiceClient":
+        # Made on a thread of its own, since nothing bounds the search for credentials: without any it asks a metadata
+        # server that may not exist, for 12 s. The lock is not held meanwhile, and other locations do not wait.
+        location = name.location
         with self._lock:
-            client = self._clients.get(location)
-            if client is None:
-                client = self._clients[location] = _connect(location)
-            return client
+            opening = self._clients.get(location)
+            if opening is None:
+                made: Future[SecretManagerServiceClient] = Future()
+                spawn(lambda: self._open(location, made), name="connect")
+                opening = self._clients[location] = made
+        try:
+            failed = opening.exception(max(0.0, deadline - time.monotonic()))
+        except TimeoutError:
+            raise AccessFailed(f"{name}: no Google credentials were found in time", transient=True) from None
+        if failed is None:
+            return opening.result()
+        if isinstance(failed, ConfigurationError):
+            raise ConfigurationError(str(failed))
+        raise AccessFailed(f"{name}: no usable Google credentials ({type(failed).__name__})", transient=False)
+
+    def _open(self, location: str, opening: "Future[SecretManagerServiceClient]") -> None:
+        try:
+            client = _connect(location)
+        except Exception as exc:  # noqa: BLE001  # whoever waits is told, and nobody else is there to be told
+            with self._lock:
+                if self._clients.get(location) is opening:
+                    del self._clients[location]
+            opening.set_exception(exc)
+        else:
+            opening.set_result(client)
+
+
+def _shut(opening: "Future[SecretManagerServiceClient]") -> None:
+    if opening.exception() is None:
+        opening.result().transport.close()  # type: ignore[no-untyped-call]
+
+
+def _pauses() -> Iterator[float]:
+    pause = _RETRY_FIRST
+    while True:
+        yield pause
+        pause = min(_RETRY_MOST, pause * 2)
 
 
 def _connect(location: str) -> "SecretManagerServiceClient":
