@@ -32,7 +32,7 @@ from .entry import (
     Told,
     Verdict,
 )
-from .errors import AccessFailed, ValueRejected, VersionMissing, VersionRefused
+from .errors import AccessFailed, ConfigurationError, ValueRejected, VersionMissing, VersionRefused
 from .knowledge import Knowledge
 from .names import SecretName
 from .secret import HeldValue, Secret, cold, make_cold, make_hot, make_revoked
@@ -311,6 +311,8 @@ class LiveEntry:
         began = around.wall()
         try:
             payload = around.source.access(name, access.version, timeout=left)
+            given = payload.version
+            project, payloads[given.number] = given.secret.project, payload.data
         except VersionMissing as exc:
             self.trouble = str(exc)
             return Missing(access)
@@ -320,9 +322,15 @@ class LiveEntry:
         except AccessFailed as exc:
             self.trouble = str(exc)
             return Failed(transient=exc.transient)
-        around.learned(name, payload.version.secret.project)
-        payloads[payload.version.number] = payload.data
-        return Found(access, payload.version.number, began)
+        except ConfigurationError as exc:
+            self.trouble = str(exc)
+            return Failed(transient=False)
+        except Exception as exc:  # noqa: BLE001  # whatever it is, it must not die unheard on a loader's thread
+            # Its text may hold anything, a value included.
+            self.trouble = f"the source raised {type(exc).__name__}"
+            return Failed(transient=False)
+        around.learned(name, project)
+        return Found(access, given.number, began)
 
     def _adopt(self, adopt: Adopt, payloads: dict[int, bytes], path: str) -> Input:
         number, kind = adopt.held.number, self.declaration.type
