@@ -81,7 +81,7 @@ class OIDC:
 
     def verify(self, authorization: str | None) -> str:
         """See `Auth.verify`."""
-        unverified_token = _bearer(authorization)
+        unverified_token = bearer(authorization)
         unverified_claims, kid = _unverified(unverified_token)
         self._check(unverified_claims)
         key = self._keys.find(kid)
@@ -149,7 +149,12 @@ class Insecure:
         return f"Insecure({self._reason!r})"
 
 
-def _bearer(authorization: str | None) -> str:
+def bearer(authorization: str | None) -> str:
+    """Return the token of an Authorization header.
+
+    Raises:
+        Unauthenticated: it holds none.
+    """
     if authorization is None:
         raise Unauthenticated("no Authorization header")
     scheme, _, token = authorization.partition(" ")

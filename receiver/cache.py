@@ -9,6 +9,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final, Literal, overload
 
 from .declaration import Declaration, Fallback, OnRevoked
@@ -22,6 +23,7 @@ from .registry import Registry
 from .secret import Secret
 from .secret_manager import SecretManagerSource
 from .source import SecretSource
+from .status import describe
 from .telemetry import entry as log
 from .threads import each
 from .values import Type
@@ -35,6 +37,21 @@ _BACKSTOP_LEAST: Final = 60.0
 
 FREEZE_VARIABLE: Final = "KEYTURN_FREEZE"
 _OFF: Final = frozenset({"", "0", "false", "no", "off"})
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a forced refresh.
+
+    Args:
+        spread: how far it got.
+        entries: the status of those that were looked at, or are never refreshed.
+        too_soon: which were looked at lately, and in how many seconds they can be again.
+    """
+
+    spread: Spread
+    entries: list[dict[str, Any]]
+    too_soon: dict[str, float]
 
 
 class SecretCache:
@@ -242,6 +259,41 @@ class SecretCache:
         """
         return self._worker.look(self._registry.concerned(name), deadline=deadline, path="push")
 
+    def refresh(self, secret: str | None = None, *, deadline: float) -> Outcome | None:
+        """Look upstream for newer versions because a person asked, for all workers of this container.
+
+        Args:
+            secret: the id or the full name of one secret; all of them where it is not given.
+            deadline: monotonic time by which this returns.
+
+        Returns:
+            What came of it; None where no entry uses that secret.
+
+        Raises:
+            BoardError: the container's directory cannot be written.
+            ConfigurationError: the container's workers have nowhere to meet.
+        """
+        entries = self._registry.all()
+        if secret is not None:
+            entries = [e for e in entries if secret in {e.declaration.name.secret, str(e.declaration.name)}]
+            if not entries:
+                return None
+        spread, asked, too_soon = self._worker.refresh(entries, deadline=deadline)
+        now = self._clock()
+        return Outcome(spread, [describe(entry, now=now) for entry in asked], too_soon)
+
+    def status(self) -> dict[str, Any]:
+        """Say what this worker serves, and why; names, numbers and reasons, never a value."""
+        stats, now = self._worker.stats(), self._clock()
+        return {
+            "project": self.project,
+            "service": self._named(),
+            "pid": os.getpid(),
+            "mode": "frozen" if self._is_frozen() else "observing" if self._around.observe else "live",
+            "workers": {"seen": stats.members, "lagging": stats.lagging},
+            "entries": [describe(entry, now=now) for entry in self._registry.all()],
+        }
+
     def on_fork(self, hook: Callable[[], None]) -> None:
         """Call `hook` in every child that this process forks; it must touch memory only."""
         self._at_fork.append(hook)
@@ -267,8 +319,10 @@ class SecretCache:
         return LiveEntry(declaration, self._around, first_read=self._first_read)
 
     def _key(self) -> str:
-        service = self._service or self._environ.get("K_SERVICE", "")
-        return "\n".join((self.project, service, self._environ.get("SECRET_MANAGER_EMULATOR_HOST", "")))
+        return "\n".join((self.project, self._named(), self._environ.get("SECRET_MANAGER_EMULATOR_HOST", "")))
+
+    def _named(self) -> str:
+        return self._service or self._environ.get("K_SERVICE", "")
 
     def _joined(self) -> None:
         at_exit(self)

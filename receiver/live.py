@@ -148,6 +148,17 @@ class LiveEntry:
         return self._state.static
 
     @property
+    def version(self) -> int | None:
+        """The number of the version being served; None where none is, 0 where the environment stands in."""
+        held = self._served[1]
+        return held.version if held is not None else None
+
+    @property
+    def outdated(self) -> bool:
+        """Whether knowledge says that a service which started now would serve something else."""
+        return replace(self._state, static=False).behind
+
+    @property
     def knowledge(self) -> Knowledge:
         """What is known of the secret."""
         return self._state.knowledge

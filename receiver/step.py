@@ -15,6 +15,7 @@ Three kinds of access to Secret Manager:
   DISABLE that overtook an ADD would otherwise move a value to an older version for minutes.
 """
 
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Final
 
@@ -254,17 +255,23 @@ def _settle(entry: Entry, now: int) -> tuple[Entry, Effect]:
     if held is not None and _between_lives(entry):
         return entry, Rest(Verdict.SERVED if entry.current else Verdict.WAITING)
     if target is not None and target in entry.rejected:
-        return entry, Rest(Verdict.HELD_BACK)
+        # A worker that starts serves what its siblings kept, or a bad version would keep every restart from serving.
+        lower = _target(entry, without=entry.rejected) if held is None and entry.pin == LATEST else None
+        return (entry, Rest(Verdict.HELD_BACK)) if lower is None else _obtain(entry, lower)
     back = held is not None and entry.current and (target is None or target < held.number)
     if back and entry.pin == LATEST and not entry.climbed:
         return _plan(replace(entry, climb_due=True), now)
     if target is None:
         waiting = held is not None and _alias_grace(entry, now)
         return entry, Rest(Verdict.WAITING if waiting else Verdict.NONE_USABLE)
-    if target in entry.in_hand and entry.in_hand[target].life >= entry.knowledge.boundary.stamp:
-        return entry, Adopt(entry.in_hand[target])
+    return _obtain(entry, target)
+
+
+def _obtain(entry: Entry, number: int) -> tuple[Entry, Effect]:
+    if number in entry.in_hand and entry.in_hand[number].life >= entry.knowledge.boundary.stamp:
+        return entry, Adopt(entry.in_hand[number])
     pause = ENABLE_PAUSE * 2**entry.enable_retries if entry.enable_retries else 0.0
-    return entry, Access(str(target), entry.knowledge.boundary.stamp, pause)
+    return entry, Access(str(number), entry.knowledge.boundary.stamp, pause)
 
 
 def _between_lives(entry: Entry) -> bool:
@@ -281,11 +288,11 @@ def _alias_grace(entry: Entry, now: int) -> bool:
     return now - newest < ALIAS_GRACE
 
 
-def _target(entry: Entry) -> int | None:
+def _target(entry: Entry, *, without: AbstractSet[int] = frozenset()) -> int | None:
     if entry.pin != LATEST:
         return entry.knowledge.wanted(entry.pin)
     alive = entry.knowledge.alive()
-    best = max((n for n, word in alive.items() if not word.unusable), default=0)
+    best = max((n for n, word in alive.items() if not word.unusable and n not in without), default=0)
     if entry.tries < STEPS_DOWN:
         # A number that nobody spoke of may be usable: ask for it before settling for a lower one.
         for number in range(max(alive, default=0) - 1, best, -1):

@@ -31,6 +31,7 @@ Event = Literal[
     "push_unreadable",
     "refresh_failed",
     "refreshed",
+    "refused_operator",
     "refused_sender",
     "revoked",
     "run_dir_vanished",

@@ -5,6 +5,7 @@ its own entries meanwhile, and answers when all have confirmed. A worker that di
 start of each request and merges the board before the request runs.
 """
 
+import hashlib
 import logging
 import threading
 from collections.abc import Callable, Iterable
@@ -36,6 +37,10 @@ LOADERS: Final = 64
 
 #: After this part of its interval a worker's safety read is due again if another worker has not made it.
 _FRESH: Final = 0.5
+
+
+#: A person can have an entry looked at once in so many seconds.
+EVERY: Final = 10.0
 
 
 class Spread(Enum):
@@ -154,6 +159,35 @@ class Worker:
         spread = self._spread(name, news, deadline=deadline, path="push")
         return Spread.FIXED if all(entry.fixed for entry in entries) else spread
 
+    def refresh(
+        self, entries: Iterable[LiveEntry], *, deadline: float
+    ) -> tuple[Spread, list[LiveEntry], dict[str, float]]:
+        """Look for newer versions because a person asked; once in `EVERY` seconds per entry and container.
+
+        Args:
+            entries: which.
+            deadline: monotonic time by which this returns.
+
+        Returns:
+            How far it got; the entries that were looked at or are never refreshed; and the names of those that were
+            looked at lately, with the seconds until they can be again.
+
+        Raises:
+            BoardError: the container's directory cannot be written.
+            ConfigurationError: the container's workers have nowhere to meet.
+        """
+        container = self.join()
+        asked: list[LiveEntry] = []
+        too_soon: dict[str, float] = {}
+        for entry in entries:
+            wait = container.claim(f"refresh-{_digest(entry)}", every=EVERY) if _is_followed(entry) else 0.0
+            if wait:
+                too_soon[str(entry.declaration.name)] = wait
+            else:
+                asked.append(entry)
+        spread = self.look(asked, deadline=deadline, path="forced")
+        return Spread.FIXED if spread is Spread.NOT_OURS else spread, asked, too_soon
+
     def look(self, entries: Iterable[LiveEntry], *, deadline: float, path: str) -> Spread:
         """Ask upstream for newer versions of `entries`, and tell every other worker what was found.
 
@@ -167,10 +201,14 @@ class Worker:
             return Spread.NOT_OURS
         upstream = min(deadline, self._clock() + UPSTREAM)
         rests = self._refresh(looking, read=True, path=path, deadline=upstream)
-        found = [self._settle(name, deadline) for name in {e.declaration.name: None for e in looking}]
-        if len(rests) < len(looking) or any(_may_mend(rest) for rest in rests) or Spread.UNSETTLED in found:
-            return Spread.UNSETTLED
-        return Spread.SETTLED if all(rest.verdict in _WELL for rest in rests) else Spread.HELD_BACK
+        found = [Spread.UNSETTLED] * (len(looking) - len(rests))
+        answered: dict[SecretName, None] = {}
+        for entry, rest in rests:
+            found.append(_spread_of([rest]))
+            if rest.verdict is not Verdict.FAILED:
+                answered[entry.declaration.name] = None
+        found += [self._settle(name, deadline) for name in answered]
+        return max(found, key=_WORST.index)
 
     def _settle(self, declared: SecretName, deadline: float) -> Spread:
         # The siblings learn what was found by the secret's number, under which everybody knows it.
@@ -184,11 +222,11 @@ class Worker:
         told = self.join().tell(
             name, news, deadline=deadline, meanwhile=lambda: here.extend(self._apply(name, news, path=path))
         )
-        if not told.settled or any(_may_mend(rest) for rest in here):
-            return Spread.UNSETTLED
-        with self._lock:
-            self._settled[name] = self._settled.get(name, Knowledge()).merge(news)
-        return Spread.SETTLED if all(rest.verdict in _WELL for rest in here) else Spread.HELD_BACK
+        spread = _spread_of(here) if told.settled else Spread.UNSETTLED
+        if spread is not Spread.UNSETTLED:
+            with self._lock:
+                self._settled[name] = self._settled.get(name, Knowledge()).merge(news)
+        return spread
 
     def _apply(self, name: SecretName, news: Knowledge, *, path: str) -> list[Rest]:
         self._registry.tell(name, news)
@@ -221,12 +259,12 @@ class Worker:
         deadline: float,
         read: bool = False,
         patience: float | None = None,
-    ) -> list[Rest]:
+    ) -> list[tuple[LiveEntry, Rest]]:
         """Refresh all at once; returns where those came to rest that did so in time."""
-        rests: list[Rest] = []
+        rests: list[tuple[LiveEntry, Rest]] = []
         each(
             entries,
-            lambda entry: rests.append(entry.refresh(read=read, deadline=deadline, path=path)),
+            lambda entry: rests.append((entry, entry.refresh(read=read, deadline=deadline, path=path))),
             threads=LOADERS,
             seconds=deadline - self._clock() if patience is None else patience,
             name=path,
@@ -266,8 +304,23 @@ class Worker:
 _WELL: Final = frozenset({Verdict.SERVED, Verdict.WAITING})
 
 
+#: From well to worse: of several, the worst is what is answered.
+_WORST: Final = [Spread.SETTLED, Spread.HELD_BACK, Spread.UNSETTLED]
+
+
+def _spread_of(rests: Iterable[Rest]) -> Spread:
+    verdicts = list(rests)
+    if any(_may_mend(rest) for rest in verdicts):
+        return Spread.UNSETTLED
+    return Spread.SETTLED if all(rest.verdict in _WELL for rest in verdicts) else Spread.HELD_BACK
+
+
 def _may_mend(rest: Rest) -> bool:
     return rest.verdict is Verdict.FAILED and rest.transient
+
+
+def _digest(entry: LiveEntry) -> str:
+    return hashlib.sha256(repr(entry.declaration.key).encode()).hexdigest()[:16]
 
 
 def _is_followed(entry: LiveEntry) -> bool:
