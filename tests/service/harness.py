@@ -66,7 +66,7 @@ class Service:
 
     def __enter__(self) -> Self:
         try:
-            self.wait_until(lambda: len(self.seen()) == self.workers, "all workers answer")
+            self.reach_all(self.workers)
         except BaseException:
             self.__exit__()
             raise
@@ -127,15 +127,20 @@ class Service:
             return {answer["pid"]: answer for answer in pool.map(one, range(self.workers)) if answer}
 
     def all_serve(self, name: str, version: int, *, count: int | None = None) -> dict[int, dict]:
-        """Ask until every worker has been seen; from then on each answer must carry `version`."""
+        """Ask until every worker has been seen; each answer must carry `version`."""
+        found = self.reach_all(count or self.workers)
+        assert {version} == {answer[name][0] for answer in found.values()}, self.output()
+        return found
+
+    def reach_all(self, workers: int) -> dict[int, dict]:
+        """Ask until so many workers have answered; not all at once, since a threaded one accepts for its siblings."""
         found: dict[int, dict] = {}
 
         def complete() -> bool:
             found.update(self.seen())
-            return len(found) >= (count or self.workers)
+            return len(found) >= workers
 
-        self.wait_until(complete, f"{count or self.workers} workers answer")
-        assert {version} == {answer[name][0] for answer in found.values()}, self.output()
+        self.wait_until(complete, f"{workers} workers answer")
         return found
 
     def wait_until(self, condition, what: str, patience: float = PATIENCE) -> None:
