@@ -29,8 +29,44 @@ _OPTIONS: Final = (
     ("grpc.use_local_subchannel_pool", 1),
 )
 
+_NOT_READY: Final = "Google's client was not ready in time; what takes long is the search for credentials"
+
 _RETRY_FIRST: Final = 0.1
 _RETRY_MOST: Final = 1.0
+
+#: How long a fork waits for an import under way, in seconds.
+_FORK_WAITS: Final = 5.0
+
+
+class _Imports:
+    """Held while Google's client is imported, and while this process forks.
+
+    A module that another thread is in the middle of importing at a fork stays locked in the child for ever.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._held = False
+        os.register_at_fork(before=self._before, after_in_parent=self._after, after_in_child=self._child)
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def _before(self) -> None:
+        self._held = self._lock.acquire(timeout=_FORK_WAITS)
+
+    def _after(self) -> None:
+        if self._held:
+            self._lock.release()
+
+    def _child(self) -> None:
+        self._lock = threading.RLock()
+
+
+_IMPORTS: Final = _Imports()
 
 
 class SecretManagerSource:
@@ -52,10 +88,11 @@ class SecretManagerSource:
         Raises:
             ConfigurationError: the emulator's address is not a loopback one.
         """
-        from google.api_core import exceptions
-
         deadline = time.monotonic() + timeout
         client = self._client(name, deadline)
+
+        from google.api_core import exceptions
+
         # The client's own retries end neither by `timeout` (60 s on an outage) nor, where one is given to them, in
         # what an attempt may take once less than a second is left. So each attempt gets what is left, and no retry.
         passing = (exceptions.ServiceUnavailable, exceptions.ResourceExhausted)
@@ -92,8 +129,9 @@ class SecretManagerSource:
             opening.add_done_callback(_shut)  # at once, or when it has been made
 
     def _client(self, name: SecretName, deadline: float) -> "SecretManagerServiceClient":
-        # Made on a thread of its own, since nothing bounds the search for credentials: without any it asks a metadata
-        # server that may not exist, for 12 s. The lock is not held meanwhile, and other locations do not wait.
+        # Made on a thread of its own, since nothing bounds the import of Google's client on a busy machine or the
+        # search for credentials: without any it asks a metadata server that may not exist, for 12 s. The lock is not
+        # held meanwhile, and other locations do not wait.
         location = name.location
         with self._lock:
             opening = self._clients.get(location)
@@ -104,7 +142,7 @@ class SecretManagerSource:
         try:
             failed = opening.exception(max(0.0, deadline - time.monotonic()))
         except TimeoutError:
-            raise AccessFailed(f"{name}: no Google credentials were found in time", transient=True) from None
+            raise AccessFailed(f"{name}: {_NOT_READY}", transient=True) from None
         if failed is None:
             return opening.result()
         if isinstance(failed, ConfigurationError):
@@ -136,19 +174,27 @@ def _pauses() -> Iterator[float]:
 
 
 def _connect(location: str) -> "SecretManagerServiceClient":
-    import grpc
-    from google.cloud.secretmanager_v1 import SecretManagerServiceClient
-    from google.cloud.secretmanager_v1.services.secret_manager_service.transports import (
-        SecretManagerServiceGrpcTransport as Transport,
-    )
-
     emulator = os.environ.get(EMULATOR_VARIABLE)
     if emulator:
         _only_loopback(emulator)
-        return SecretManagerServiceClient(transport=Transport(channel=grpc.insecure_channel(emulator, _OPTIONS)))
+    with _IMPORTS:
+        import google.api_core.exceptions
+        import google.auth
+        import google_crc32c  # noqa: F401  # an access imports it, and must find it done
+        import grpc
+        from google.cloud.secretmanager_v1 import SecretManagerServiceClient
+        from google.cloud.secretmanager_v1.services.secret_manager_service.transports import (
+            SecretManagerServiceGrpcTransport as Transport,
+        )
+
+        if emulator:  # within, since grpc imports the half of itself when it makes a channel
+            return SecretManagerServiceClient(transport=Transport(channel=grpc.insecure_channel(emulator, _OPTIONS)))
+    # Without the lock: this may take long.
+    credentials, _ = google.auth.default(default_scopes=Transport.AUTH_SCOPES)
     host = f"secretmanager.{location}.rep.googleapis.com" if location else "secretmanager.googleapis.com"
-    channel = Transport.create_channel(host, options=_OPTIONS)
-    return SecretManagerServiceClient(transport=Transport(host=host, channel=channel))
+    with _IMPORTS:
+        channel = Transport.create_channel(host, credentials=credentials, options=_OPTIONS)
+        return SecretManagerServiceClient(transport=Transport(host=host, channel=channel))
 
 
 def _only_loopback(address: str) -> None:
