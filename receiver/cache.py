@@ -16,7 +16,7 @@ from .declaration import Declaration, Fallback, OnRevoked
 from .errors import SecretUnavailable
 from .hooks import at_exit, at_fork
 from .knowledge import LATEST, Knowledge, Pin
-from .live import LiveEntry, Surroundings
+from .live import LiveEntry
 from .masters import in_a_master
 from .names import SecretName
 from .registry import Registry
@@ -26,6 +26,7 @@ from .source import SecretSource
 from .status import describe
 from .telemetry import entry as log
 from .threads import each
+from .upstream import Surroundings
 from .values import Type
 from .worker import LOADERS, UPSTREAM, Spread, Worker
 

@@ -204,9 +204,11 @@ class Entry:
     @property
     def behind(self) -> bool:
         """Whether knowledge alone says that something else should be served. Static entries never are."""
-        if self.held is None or self.static:
-            return False
         wanted = self.knowledge.wanted(self.pin)
+        if self.held is None:  # nothing was usable, so reads raise: until something is
+            return wanted is not None
+        if self.static:
+            return False
         if wanted is None:
             return self.knowledge.word(self.held.number) is not None or not self.knowledge.boundary.created
         return wanted != self.held.number or not self.current

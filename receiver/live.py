@@ -5,13 +5,10 @@ All others tell the state what they know and wait, each by its own deadline. Sin
 under which it is told, what was told before the end was taken into account.
 """
 
-import logging
-import os
-import random
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final
 
 from .callbacks import Callback, Callbacks
 from .declaration import Declaration
@@ -21,79 +18,26 @@ from .entry import (
     Adopted,
     Asked,
     Entry,
-    Failed,
     Found,
     Held,
     Input,
-    Missing,
-    Refused,
     Rejected,
     Rest,
     Told,
     Verdict,
 )
-from .errors import AccessFailed, ConfigurationError, ValueRejected, VersionMissing, VersionRefused
+from .errors import ValueRejected
 from .knowledge import Knowledge
-from .names import SecretName
+from .report import Report, Substitute, say_adopted, say_rested, say_substitute
 from .secret import HeldValue, Secret, cold, make_cold, make_hot, make_revoked
-from .source import SecretSource
 from .step import step
-from .telemetry import Event
-from .telemetry import entry as log
+from .upstream import Surroundings, ask
 from .values import decode
 
 
 #: Pauses between retries of an entry that is behind: full jitter below this, doubling up to the cap, in seconds.
 RETRY_FIRST: Final = 1.0
 RETRY_CAP: Final = 300.0
-
-
-#: What can stand in for a value that Secret Manager does not give: the one from before a fork, or the environment's.
-Substitute = Literal["inherited", "environment"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """What entries reach outside through; all of it can be replaced.
-
-    Args:
-        source: where values come from.
-        clock: monotonic seconds, for deadlines.
-        wall: nanoseconds since the epoch, for stamps.
-        jitter: a number between 0 and 1 at each call.
-        pause: waits for so many seconds.
-        environ: where environment fallbacks are.
-        observe: whether values are looked at only, never swapped.
-        learned: is told a declared name and the project number that an answer showed, before the answer is used.
-    """
-
-    source: SecretSource
-    clock: Callable[[], float]
-    wall: Callable[[], int]
-    jitter: Callable[[], float] = random.random
-    pause: Callable[[float], None]
-    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
-    observe: bool = False
-    learned: Callable[[SecretName, str], None]
-
-
-@dataclass(slots=True)
-class Report:
-    """What the status says of an entry beside its version.
-
-    Args:
-        verdict: where the last refresh came to rest.
-        path: by which path the value being served came; "" before the first.
-        since: wall time in nanoseconds at which it was swapped in.
-        substitute: what stands in for a value that Secret Manager did not give; None where nothing does.
-        would: the version that would be served if the cache did not merely observe.
-    """
-
-    verdict: Verdict | None = None
-    path: str = ""
-    since: int = 0
-    substitute: Substitute | None = None
-    would: int | None = None
 
 
 class _Flight:
@@ -200,14 +144,18 @@ class LiveEntry:
         while True:
             flight, effect, mine = self._enter(news, read=read, cold=cold)
             if flight is None:
-                return self._concluded(effect, path)
+                return self._said(effect, path)
             if mine:
-                return self._concluded(self._fly(flight, effect, deadline, path), path)
+                return self._said(self._fly(flight, effect, deadline, path), path)
             if not flight.wait(deadline - self._around.clock()):
                 return Rest(Verdict.FAILED, transient=True)
             if flight.rest is not None:
                 return flight.rest
             # Whoever flew was torn down in mid-air (a worker's abort): somebody else takes over.
+
+    def _said(self, rest: Rest, path: str) -> Rest:
+        say_rested(self.declaration.name, rest.verdict, self.trouble, version=self.version, path=path)
+        return rest
 
     def after_fork(self) -> None:
         """Turn cold in a forked child: what it inherited is the last good value until it has looked itself.
@@ -243,13 +191,7 @@ class LiveEntry:
             self._serve(found, changed=False, path=kind)
             self.report.substitute = kind
             self._retry_later()
-        log(
-            logging.ERROR,
-            "fallback_served",
-            f"{self.declaration.name} is served from what was {_STANDS_IN[kind]}: {self.trouble}",
-            secret=str(self.declaration.name),
-            path=kind,
-        )
+        say_substitute(self.declaration.name, kind, self.trouble)
         return True
 
     def _from_environment(self) -> HeldValue[Any] | None:
@@ -312,36 +254,11 @@ class LiveEntry:
         return self._access(effect, payloads, deadline)
 
     def _access(self, access: Access, payloads: dict[int, bytes], deadline: float) -> Input:
-        around, name = self._around, self.declaration.name
-        if access.pause:
-            around.pause(min(access.pause, max(0.0, deadline - around.clock())))
-        left = deadline - around.clock()
-        if left <= 0:
-            self.trouble = "Secret Manager did not answer in time"
-            return Failed(transient=True)
-        began = around.wall()
-        try:
-            payload = around.source.access(name, access.version, timeout=left)
-            given = payload.version
-            project, payloads[given.number] = given.secret.project, payload.data
-        except VersionMissing as exc:
-            self.trouble = str(exc)
-            return Missing(access)
-        except VersionRefused as exc:
-            self.trouble = str(exc)
-            return Refused(access, began, destroyed=exc.destroyed)
-        except AccessFailed as exc:
-            self.trouble = str(exc)
-            return Failed(transient=exc.transient)
-        except ConfigurationError as exc:
-            self.trouble = str(exc)
-            return Failed(transient=False)
-        except Exception as exc:  # noqa: BLE001  # whatever it is, it must not die unheard on a loader's thread
-            # Its text may hold anything, a value included.
-            self.trouble = f"the source raised {type(exc).__name__}"
-            return Failed(transient=False)
-        around.learned(name, project)
-        return Found(access, given.number, began)
+        heard = ask(self._around, self.declaration.name, access, deadline=deadline)
+        self.trouble = heard.trouble or self.trouble
+        if isinstance(heard.happened, Found) and heard.data is not None:
+            payloads[heard.happened.number] = heard.data
+        return heard.happened
 
     def _adopt(self, adopt: Adopt, payloads: dict[int, bytes], path: str) -> Input:
         number, kind = adopt.held.number, self.declaration.type
@@ -353,13 +270,11 @@ class LiveEntry:
         before = self._before()
         if self._around.observe and self.loaded and self.report.substitute is None:
             self.report.would = number
-            self._say("would_refresh", "would now serve", version=number, previous=before, path=path)
+            say_adopted(self.declaration.name, number, before=before, path=path, observed=True)
             return Adopted(adopt.held)
         changed = before is not None and (self.loaded or before != number)
         self._serve(HeldValue(number, value), changed=changed, path=path)
-        event: Event = "loaded" if before is None else "stepped_back" if number < before else "refreshed"
-        event = "backstop_found" if path == "backstop" else event
-        self._say(event, "now serves", version=number, previous=before, path=path)
+        say_adopted(self.declaration.name, number, before=before, path=path)
         self.callbacks.changed()
         return Adopted(adopt.held)
 
@@ -386,35 +301,3 @@ class LiveEntry:
         limit = min(RETRY_CAP, RETRY_FIRST * 2 ** min(self._failures, 16))
         self._failures += 1
         self.retry_at = self._around.clock() + limit * self._around.jitter()
-
-    def _say(self, event: Event, what: str, *, version: int, previous: int | None, path: str) -> None:
-        name = str(self.declaration.name)
-        text = f"{name} {what} version {version}"
-        log(logging.INFO, event, text, secret=name, version=version, previous=previous, path=path)
-
-    def _concluded(self, rest: Rest, path: str) -> Rest:
-        if rest.verdict in _SAID:
-            level, event, what = _SAID[rest.verdict]
-            held = self._state.held
-            log(
-                level,
-                event,
-                f"{self.declaration.name} {what}{': ' + self.trouble if self.trouble else ''}",
-                secret=str(self.declaration.name),
-                version=held.number if held else None,
-                path=path,
-            )
-        return rest
-
-
-_STANDS_IN: Final[dict[Substitute, str]] = {
-    "inherited": "loaded before this process was forked",
-    "environment": "in the environment variable of its name",
-}
-
-_SAID: Final[dict[Verdict, tuple[int, Event, str]]] = {
-    Verdict.FAILED: (logging.WARNING, "refresh_failed", "could not be refreshed, the last good value stays"),
-    Verdict.HELD_BACK: (logging.ERROR, "held_back", "has a newer version that cannot be used"),
-    Verdict.NONE_USABLE: (logging.ERROR, "revoked", "has no usable version any more"),
-    Verdict.WAITING: (logging.WARNING, "waiting", "has no usable version at this moment, the last good value stays"),
-}

@@ -105,6 +105,7 @@ class Worker:
         container = self._container
         if container is not None:
             return container
+        new = False
         with self._lock:
             if self._container is None:
                 container = Container(
@@ -117,9 +118,11 @@ class Worker:
                 )
                 container.seen = container.merge_board()
                 self._plan_backstop()
-                self._container = container
-                self._joined()
-            return self._container
+                self._container, new = container, True
+            container = self._container
+        if new:
+            self._joined()
+        return container
 
     def leave(self) -> None:
         """Leave the container, where this process is a member."""

@@ -418,6 +418,26 @@ def test_another_projects_secret_of_the_same_name_is_none_of_ours(cache, source)
     assert Spread.NOT_OURS is spread
 
 
+@pytest.mark.promise("nobody left behind")
+def test_a_worker_that_was_not_told_catches_up_before_its_next_request(make, source, tmp_path):
+    """What a sibling wrote to the board is applied by the check at the start of a request, a revocation's end too."""
+    told, untold = make(run_dir=str(tmp_path / "meet")), make(run_dir=str(tmp_path / "meet"))
+    keys = [cache.secret("API_KEY", on_revoked="raise") for cache in (told, untold)]
+    told.load()
+    untold.load()
+    source.disable("API_KEY", 1)
+    push(source, told)
+    with pytest.raises(SecretRevoked):
+        _ = keys[1].value
+    untold._worker._container._siblings.leave()  # as if it were stopped: nobody can tell it anything
+
+    rotate(told, source, "API_KEY", "two")
+    assert not untold.current
+    untold.fence()
+
+    assert (["two", "two"], True) == ([key.value for key in keys], untold.current)
+
+
 @pytest.mark.promise("acked means done")
 def test_the_answer_comes_after_the_callbacks(cache, source):
     """`announce` returns when the callbacks have run."""
