@@ -1,4 +1,11 @@
-"""The issuer's public keys, downloaded rarely and never because a stranger asks."""
+"""The issuer's public keys, downloaded rarely and never because a stranger asks.
+
+A token of an unknown key may be a stranger's, or the first one after the issuer changed keys. So an unknown id does
+cost a download, and the next one not before `COOLDOWN`. Whoever keeps showing unknown ids, with our claims, can spend
+that one download just before a new key is published: tokens of that key are then refused (401, which Pub/Sub sends
+again) until the cooldown has passed, and no longer, since after it the stranger's own next token brings the new key
+in. As a rule nobody notices, for the issuer publishes keys before it signs with them.
+"""
 
 import ipaddress
 import json
@@ -6,13 +13,12 @@ import os
 import re
 import threading
 import time
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from .download import download
 from .errors import ConfigurationError, KeysUnavailable, Unauthenticated
 
 
@@ -22,80 +28,108 @@ KEYS_VARIABLE: Final = "KEYTURN_OIDC_KEYS_URL"
 
 #: Seconds: how long keys are kept where the answer does not say, and the bounds of what it may say.
 _AGE, _AGE_LEAST, _AGE_MOST = 3600.0, 60.0, 86_400.0
-#: Seconds before an unknown key id, or a download that failed, may cause another download.
+#: Seconds after a download before an unknown key id may cause another.
 COOLDOWN: Final = 60.0
-_FAILURE_COOLDOWN: Final = 5.0
+#: Seconds after a download that failed before another is tried.
+FAILURE_COOLDOWN: Final = 5.0
+#: Seconds for a download; a push is answered within 6.
 _TIMEOUT: Final = 2.0
 _LARGEST: Final = 256 * 1024
 _MAX_AGE = re.compile(r"(?:^|[,\s])max-age=(\d{1,9})(?:$|[,\s])")
+#: Bits: RS256 asks for this much [RFC 7518, 3.3].
+_SMALLEST_KEY: Final = 2048
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
+    """A downloaded set: renewed from `until` on, and used until `last` while it cannot be."""
+
     keys: Mapping[str, Any]
+    at: float
     until: float
+    last: float
+
+
+_NEVER = float("-inf")
 
 
 class PublishedKeys:
     """Find keys by their id. Thread-safe; no lock is held over a download, and one download serves all who wait.
 
+    A set is kept for as long as its answer said, within bounds; while no newer one can be had it serves on, up to a
+    day after it was downloaded.
+
     Args:
         url: where the JWK set is; the variable KEYTURN_OIDC_KEYS_URL, read at the first use, or Google's where it is
             not given. https, or http to a loopback address.
         clock: monotonic seconds.
+        timeout: seconds for a download, in all; callers wait hardly longer.
+
+    Raises:
+        ConfigurationError: the URL is not to be trusted.
     """
 
-    def __init__(self, url: str | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, url: str | None = None, *, clock: Callable[[], float] = time.monotonic, timeout: float = _TIMEOUT
+    ) -> None:
         if url is not None:
             _trusted(url)
         self._url = url
         self._clock = clock
+        self._timeout = timeout
         self._lock = threading.Lock()
-        self._known = _Known({}, until=float("-inf"))
-        self._not_before = float("-inf")
+        self._known = _Known({}, _NEVER, _NEVER, _NEVER)
+        self._failed_until = _NEVER
         self._download: threading.Event | None = None
 
-    def find(self, kid: str) -> Any:
-        """The public key with this id.
+    def address(self) -> str:
+        """Where the keys are.
 
         Raises:
-            Unauthenticated: the issuer publishes no such key, as far as may be asked now.
-            KeysUnavailable: the keys could not be downloaded.
-            ConfigurationError: the address of the keys is not to be trusted.
+            ConfigurationError: the variable's address is not to be trusted.
         """
-        for _ in range(2):
-            now = self._clock()
-            known = self._known
-            if now < known.until and kid in known.keys:
-                return known.keys[kid]
-            if not self._renew(now):
-                break
+        url = self._url or os.environ.get(KEYS_VARIABLE) or GOOGLE_KEYS
+        _trusted(url)
+        return url
+
+    def find(self, kid: str) -> Any:
+        """The public key with this id, at once or after one download.
+
+        Raises:
+            Unauthenticated: the issuer published no such key when it was asked last, less than `COOLDOWN` ago.
+            KeysUnavailable: the keys could not be downloaded.
+        """
+        now = self._clock()
         known = self._known
-        if self._clock() >= known.until:
+        if now < known.until and kid in known.keys:
+            return known.keys[kid]
+        self._renew(now)
+        known, now = self._known, self._clock()
+        if now < known.last and kid in known.keys:
+            return known.keys[kid]
+        if now >= known.until or now < self._failed_until:
             raise KeysUnavailable("the keys that tokens are signed with could not be downloaded")
-        if kid not in known.keys:
-            raise Unauthenticated("the token is signed with a key that its issuer does not publish")
-        return known.keys[kid]
+        raise Unauthenticated(
+            "the token is signed with a key that its issuer did not publish when it was last asked, "
+            f"which is every {COOLDOWN:.0f} s at most"
+        )
 
     def after_fork(self) -> None:
         """In a forked child: new locks, and no download that nobody is making."""
         self._lock = threading.Lock()
         self._download = None
 
-    def _renew(self, now: float) -> bool:
-        """Download, or wait for whoever does; False where a cooldown forbids it."""
+    def _renew(self, now: float) -> None:
+        """Download, or wait for whoever does; nothing where a cooldown forbids it."""
         with self._lock:
             under_way = self._download
             if under_way is None:
-                if now < self._not_before:
-                    return False
-                under_way = self._download = threading.Event()
-                mine = True
-            else:
-                mine = False
-        if not mine:
-            under_way.wait(_TIMEOUT + 1)
-            return True
+                if now < self._not_before(now):
+                    return
+                mine = self._download = threading.Event()
+        if under_way is not None:
+            under_way.wait(self._timeout + 1)  # the download itself ends in time
+            return
         known = None
         try:
             known = self._fetch()
@@ -103,39 +137,40 @@ class PublishedKeys:
             with self._lock:
                 if known is not None:
                     self._known = known
-                self._not_before = self._clock() + (COOLDOWN if known is not None else _FAILURE_COOLDOWN)
+                self._failed_until = _NEVER if known is not None else self._clock() + FAILURE_COOLDOWN
                 self._download = None
-            under_way.set()
-        return True
+            mine.set()
+
+    def _not_before(self, now: float) -> float:
+        # Keys that are to be renewed are asked for at once; an unknown id is not worth that.
+        unknown_id = self._known.at + COOLDOWN if now < self._known.until else _NEVER
+        return max(unknown_id, self._failed_until)
 
     def _fetch(self) -> _Known | None:
-        url = self._url or os.environ.get(KEYS_VARIABLE) or GOOGLE_KEYS
-        _trusted(url)
-        opener = urllib.request.build_opener(_NoRedirects)
         try:
-            with opener.open(url, timeout=_TIMEOUT) as answer:
-                body = answer.read(_LARGEST + 1)
-                age = _age(answer.headers.get("Cache-Control", ""))
-        except (OSError, urllib.error.URLError, ValueError):
+            url = self.address()
+        except ConfigurationError as exc:
+            raise KeysUnavailable(str(exc)) from None
+        answer = download(url, timeout=self._timeout, largest=_LARGEST)
+        keys = _keys(answer.body) if answer is not None else {}
+        if answer is None or not keys:
             return None
-        keys = _keys(body) if len(body) <= _LARGEST else {}
-        return _Known(keys, self._clock() + age) if keys else None
-
-
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: object) -> None:
-        return None
+        at = self._clock()
+        return _Known(keys, at, at + _age(answer.cache_control), at + _AGE_MOST)
 
 
 def _trusted(url: str) -> None:
-    parts = urllib.parse.urlsplit(url)
-    if parts.scheme == "https" and parts.hostname:
+    try:
+        parts = urllib.parse.urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        host = ""
+    if host and (parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host))):
         return
-    if parts.scheme != "http" or not _is_loopback(parts.hostname or ""):
-        raise ConfigurationError(
-            "the address of the token issuer's keys must be https, or http to a loopback address; see "
-            f"keys_url and {KEYS_VARIABLE}"
-        )
+    raise ConfigurationError(
+        "the address of the token issuer's keys must be https, or http to a loopback address; see "
+        f"keys_url and {KEYS_VARIABLE}"
+    )
 
 
 def _is_loopback(host: str) -> bool:
@@ -151,11 +186,29 @@ def _age(cache_control: str) -> float:
 
 
 def _keys(body: bytes) -> dict[str, Any]:
-    import jwt
-
+    """The keys of a set that RS256 can use; whatever else it holds is passed over."""
     try:
         published = json.loads(body)["keys"]
-        rsa = [key for key in published if key.get("kty") == "RSA" and isinstance(key.get("kid"), str)]
-        return {key["kid"]: jwt.PyJWK(key, algorithm="RS256") for key in rsa}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, jwt.PyJWTError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return {}
+    found = {}
+    for jwk in published if isinstance(published, list) else []:
+        key = _key(jwk) if isinstance(jwk, dict) else None
+        if key is not None:
+            found[jwk["kid"]] = key
+    return found
+
+
+def _key(jwk: Mapping[str, Any]) -> Any:
+    import jwt
+
+    if not isinstance(jwk.get("kid"), str) or jwk.get("alg", "RS256") != "RS256" or jwk.get("use", "sig") != "sig":
+        return None
+    public = {name: jwk.get(name) for name in ("kty", "n", "e")}
+    if public["kty"] != "RSA" or not all(isinstance(part, str) for part in public.values()):
+        return None
+    try:
+        key = jwt.PyJWK(public, algorithm="RS256")
+    except (ValueError, TypeError, OverflowError, jwt.PyJWTError):
+        return None
+    return key if key.key.key_size >= _SMALLEST_KEY else None
