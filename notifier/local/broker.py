@@ -117,8 +117,12 @@ class Broker:
             subscription.backlog.put(again)
         return again.id
 
-    def create_subscription(self, message: Any) -> Subscription:
+    def create_subscription(self, message: Any, *, strip_signature: bool = False) -> Subscription:
         """Keep a new subscription; it gets what is published from now on.
+
+        Args:
+            message: what was asked for.
+            strip_signature: push tokens as Cloud Run hands them on.
 
         Raises:
             Refusal: ALREADY_EXISTS; NOT_FOUND, there is no such topic.
@@ -127,7 +131,13 @@ class Broker:
             if message.name in self._subscriptions:
                 raise exists(message.name)
             self.topic(message.topic)
-            subscription = Subscription(message, issuer=self._issuer, timeout=self._push_timeout, done=self._push_done)
+            subscription = Subscription(
+                message,
+                issuer=self._issuer,
+                timeout=self._push_timeout,
+                done=self._push_done,
+                strip_signature=strip_signature,
+            )
             self._subscriptions[message.name] = subscription
             return subscription
 

@@ -180,6 +180,7 @@ class LocalCloud:
         audience: str | None = None,
         ack_deadline: int = 60,
         backoff: tuple[float, float] | None = None,
+        strip_signature: bool = False,
     ) -> str:
         """Push a topic's messages to a URL, and return the full name of the subscription; see `PubSub.create_push`.
 
@@ -195,5 +196,6 @@ class LocalCloud:
             audience=audience,
             ack_deadline=ack_deadline,
             backoff=backoff,
+            strip_signature=strip_signature,
         )
         return subscription

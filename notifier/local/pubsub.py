@@ -90,6 +90,7 @@ class PubSub:
         audience: str | None = None,
         ack_deadline: int = 10,
         backoff: tuple[float, float] | None = None,
+        strip_signature: bool = False,
     ) -> None:
         """Create a subscription that pushes, from inside the process.
 
@@ -101,6 +102,8 @@ class PubSub:
             audience: of the token; None means `url`.
             ack_deadline: seconds, 10 to 600.
             backoff: shortest and longest wait of the retry policy; None means none.
+            strip_signature: push tokens as a service finds them that only Cloud Run's invoker check lets in: with
+                `SIGNATURE_REMOVED_BY_GOOGLE` in place of the signature.
 
         Raises:
             Refusal: as CreateSubscription refuses.
@@ -113,7 +116,7 @@ class PubSub:
         if backoff is not None:
             message.retry_policy.minimum_backoff.FromMilliseconds(int(backoff[0] * 1000))
             message.retry_policy.maximum_backoff.FromMilliseconds(int(backoff[1] * 1000))
-        self._subscriber.create(message, _HERE)
+        self._subscriber.create(message, _HERE, strip_signature=strip_signature)
 
     def undelivered(self, subscription: str) -> int:
         """How many messages of a subscription are not acknowledged.

@@ -7,7 +7,7 @@ from typing import Any
 from google.protobuf import duration_pb2
 
 from .backlog import Backlog
-from .issuer import Issuer
+from .issuer import Issuer, without_signature
 from .push import Endpoint, PushAttempt, Pusher
 
 
@@ -31,16 +31,24 @@ class Subscription:
         issuer: signs the tokens of pushes.
         timeout: seconds for a push in place of the ack deadline, None for the ack deadline.
         done: told of each push.
+        strip_signature: push tokens as Cloud Run hands them on.
     """
 
     def __init__(
-        self, message: Any, *, issuer: Issuer, timeout: float | None, done: Callable[[PushAttempt], None]
+        self,
+        message: Any,
+        *,
+        issuer: Issuer,
+        timeout: float | None,
+        done: Callable[[PushAttempt], None],
+        strip_signature: bool = False,
     ) -> None:
         _complete(message)
         self.message = message
         self.backlog = Backlog(clock=time.monotonic)
         self._issuer = issuer
         self._timeout = timeout
+        self._strip_signature = strip_signature
         self._pusher = Pusher(message.name, self.backlog, done=done)
         self._pusher.aim(self._endpoint())
 
@@ -83,7 +91,8 @@ class Subscription:
             email = config.oidc_token.service_account_email
 
             def token() -> str:
-                return self._issuer.token(audience=audience, email=email)
+                signed = self._issuer.token(audience=audience, email=email)
+                return without_signature(signed) if self._strip_signature else signed
 
         return Endpoint(
             url=config.push_endpoint,

@@ -1,0 +1,78 @@
+"""What the demo measured, and whether all of it held."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+
+@dataclass(slots=True)
+class Figures:
+    """Each figure is seen from outside: in the answers of the workers, or in Secret Manager's count of calls.
+
+    Args:
+        workers: how many were to follow.
+        milliseconds: for each worker that followed, from before the add to its first answer with the new version.
+        fetches: accesses of the rotated secret from the add until all had followed.
+        other_fetches: accesses of any other secret meanwhile.
+        requests: how many were sent.
+        failed: how many of them were not answered with 200.
+        mixed: how many answers showed a version with the value of another.
+        stale: how many began after the push was acknowledged, and were served the old version.
+        forged: how many of the forged pushes were answered with a status that acknowledges.
+        stepped_back: whether every worker served the version before again after the newest was disabled.
+        static_unchanged: whether every worker kept the static secret's version.
+    """
+
+    workers: int
+    milliseconds: Sequence[float] = field(default_factory=list)
+    fetches: int = 0
+    other_fetches: int = 0
+    requests: int = 0
+    failed: int = 0
+    mixed: int = 0
+    stale: int = 0
+    forged: int = 0
+    stepped_back: bool = False
+    static_unchanged: bool = False
+
+    @property
+    def converged(self) -> int:
+        """How many workers followed."""
+        return len(self.milliseconds)
+
+    def as_json(self) -> dict[str, Any]:
+        """The figures under the names that `--json` promises."""
+        took = sorted(self.milliseconds)
+        return {
+            "workers": self.workers,
+            "converged": self.converged,
+            "propagation_ms": {
+                "p50": round(median(took), 1) if took else None,
+                "max": round(took[-1], 1) if took else None,
+            },
+            "fetches": self.fetches,
+            "fetches_of_other_entries": self.other_fetches,
+            "requests": self.requests,
+            "requests_failed": self.failed,
+            "mixed_values": self.mixed,
+            "stale_after_ack": self.stale,
+            "forged_pushes_accepted": self.forged,
+            "stepped_back": self.stepped_back,
+            "static_unchanged": self.static_unchanged,
+        }
+
+    def shortcomings(self) -> list[str]:
+        """What did not hold, each in a few words; nothing where all did."""
+        judged = {
+            f"{self.workers - self.converged} of {self.workers} workers did not follow": self.converged == self.workers,
+            f"{self.other_fetches} fetches of other entries": self.other_fetches == 0,
+            "no request was made": self.requests > 0,
+            f"{self.failed} requests failed": self.failed == 0,
+            f"{self.mixed} answers mixed two versions": self.mixed == 0,
+            f"{self.stale} requests were served the old version after the acknowledgement": self.stale == 0,
+            f"{self.forged} forged pushes were accepted": self.forged == 0,
+            "not every worker stepped back": self.stepped_back,
+            "the static secret changed": self.static_unchanged,
+        }
+        return [what for what, held in judged.items() if not held]

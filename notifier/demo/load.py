@@ -1,0 +1,135 @@
+"""A steady stream of requests, and what the answers show: everything that the demo claims is seen here."""
+
+import http.client
+import json
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final, Self
+
+
+#: How many clients ask at the same time, and how long each rests between two requests, in seconds.
+CLIENTS: Final = 8
+_REST: Final = 0.012
+_TIMEOUT: Final = 5.0
+
+Served = dict[str, int]
+
+
+@dataclass(slots=True)
+class Seen:
+    """What the answers have shown so far.
+
+    Args:
+        requests: how many were sent and ended.
+        failed: how many were not answered with 200.
+        mixed: how many answers showed a version with the value of another.
+        stale: how many began after an acknowledgement and were served what it had replaced.
+        served: the versions that each worker served last.
+        first: when each worker was first seen to serve a version, by (pid, secret, version).
+    """
+
+    requests: int = 0
+    failed: int = 0
+    mixed: int = 0
+    stale: int = 0
+    served: dict[int, Served] = field(default_factory=dict)
+    first: dict[tuple[int, str, int], float] = field(default_factory=dict)
+
+
+class Load:
+    """Send requests from `start` to `stop`, each on a connection of its own. Thread-safe.
+
+    Args:
+        port: of the service on loopback.
+        mark: the mark that belongs to a secret's version; None for one that was never made.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self, port: int, mark: Callable[[str, int], str | None], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._port = port
+        self._mark = mark
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._wanted: dict[str, tuple[int, float]] = {}
+        self._threads = [threading.Thread(target=self._ask_on, daemon=True) for _ in range(CLIENTS)]
+        self.seen = Seen()
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        for thread in self._threads:
+            thread.join(_TIMEOUT + 1)
+
+    def expect(self, secret: str, version: int | None) -> None:
+        """From now on, requests that begin must be served this version; None: any."""
+        with self._lock:
+            if version is None:
+                self._wanted.pop(secret, None)
+            else:
+                self._wanted[secret] = (version, self._clock())
+
+    def forget_failures(self) -> None:
+        """Count anew from here: what was asked before the service had started says nothing of it."""
+        with self._lock:
+            self.seen.requests = self.seen.failed = 0
+
+    def all_serve(self, workers: set[int], secret: str, version: int) -> bool:
+        """Whether each of these workers was last seen to serve the version."""
+        with self._lock:
+            return all(self.seen.served.get(pid, {}).get(secret) == version for pid in workers)
+
+    def turned(self, secret: str, version: int) -> dict[int, float]:
+        """When each worker was first seen to serve a version."""
+        with self._lock:
+            return {
+                pid: at for (pid, name, number), at in self.seen.first.items() if (name, number) == (secret, version)
+            }
+
+    def workers(self) -> set[int]:
+        """The workers that have answered so far."""
+        with self._lock:
+            return set(self.seen.served)
+
+    def _ask_on(self) -> None:
+        while not self._ended.wait(_REST):
+            began = self._clock()
+            answer = self._ask()
+            self._note(began, answer)
+
+    def _ask(self) -> dict[str, Any] | None:
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=_TIMEOUT)
+        try:
+            connection.request("GET", "/")
+            response = connection.getresponse()
+            body = response.read()
+            answer = json.loads(body) if response.status == http.client.OK else None
+        except (OSError, http.client.HTTPException, ValueError):
+            return None
+        finally:
+            connection.close()
+        return answer if isinstance(answer, dict) else None
+
+    def _note(self, began: float, answer: dict[str, Any] | None) -> None:
+        ended = self._clock()
+        with self._lock:
+            seen = self.seen
+            seen.requests += 1
+            if answer is None:
+                seen.failed += 1
+                return
+            pid, served = answer["pid"], answer["served"]
+            seen.mixed += any(self._mark(name, version) != shown for name, (version, shown) in served.items())
+            for name, (version, _) in served.items():
+                seen.first.setdefault((pid, name, version), ended)
+                wanted, since = self._wanted.get(name, (version, ended))
+                seen.stale += began >= since and version != wanted
+            seen.served[pid] = {name: version for name, (version, _) in served.items()}

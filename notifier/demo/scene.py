@@ -1,0 +1,68 @@
+"""What a display shows: filled by the acts, read by whoever draws. Names and numbers only."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Act:
+    """One step of the demo.
+
+    Args:
+        title: what is done.
+        outcome: what was seen; "" while it goes on.
+        held: whether that is what was promised.
+    """
+
+    title: str
+    outcome: str = ""
+    held: bool | None = None
+
+
+@dataclass(slots=True)
+class Row:
+    """One worker.
+
+    Args:
+        version: of the rotated secret, as its last answer showed.
+        milliseconds: from the add to its first answer with the new version; None before.
+    """
+
+    version: int
+    milliseconds: float | None = None
+
+
+@dataclass(slots=True)
+class Scene:
+    """The state of the show.
+
+    Args:
+        changed: called with a line for people whenever there is something new.
+        acts: the steps so far.
+        workers: by process id.
+        versions: of each secret, as the last answer showed.
+        accesses: of each secret at Secret Manager since the act began.
+        requests: how many there have been, and how many of them failed.
+    """
+
+    changed: Callable[[str], None]
+    acts: list[Act] = field(default_factory=list)
+    workers: dict[int, Row] = field(default_factory=dict)
+    versions: dict[str, int] = field(default_factory=dict)
+    accesses: dict[str, int] = field(default_factory=dict)
+    requests: tuple[int, int] = (0, 0)
+
+    def begin(self, title: str) -> None:
+        """Begin a step."""
+        self.acts.append(Act(title))
+        self.changed(f"{len(self.acts)}. {title}")
+
+    def end(self, outcome: str, *, held: bool) -> None:
+        """End the step: what was seen, and whether it is what was promised."""
+        self.acts[-1].outcome, self.acts[-1].held = outcome, held
+        self.changed(f"   {'ok' if held else 'NOT AS PROMISED'}: {outcome}")
+
+    def turned(self, pid: int, version: int, milliseconds: float) -> None:
+        """A worker was seen to serve a new version."""
+        self.workers[pid] = Row(version, milliseconds)
+        self.changed(f"   worker {pid} serves version {version} after {milliseconds:.1f} ms")

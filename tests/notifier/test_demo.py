@@ -1,0 +1,210 @@
+"""`keyturn demo`: its figures, its look, and that nothing of it is left."""
+
+import contextlib
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from notifier.demo import stage
+from notifier.demo.display import lines, summary
+from notifier.demo.ending import Ended, Ending
+from notifier.demo.figures import Figures
+from notifier.demo.load import Load
+from notifier.demo.run import run
+
+
+HELD = {
+    "workers": 2, "milliseconds": [10.0, 30.0], "fetches": 2, "requests": 100,
+    "stepped_back": True, "static_unchanged": True,
+}  # fmt: skip
+
+
+@contextlib.contextmanager
+def demo(tmp_path, *args):
+    """Run `keyturn demo` with a temporary directory of its own, and see to it that it ends."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "notifier", "demo", *args],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path), "KEYTURN_FREEZE": "1", "K_SERVICE": "somebody-elses"},
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def served_by(tmp_path):
+    """The processes that were started with this temporary directory."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if f"KEYTURN_RUN_DIR={tmp_path}".encode() in (process / "environ").read_bytes():
+                found.append(int(process.name))
+    return found
+
+
+@pytest.mark.promise("acked means done")
+def test_the_figures_hold_and_are_printed_as_one_object(tmp_path):
+    """`--json` prints one object with all that is promised, exits with 0, and leaves nothing behind."""
+    with demo(tmp_path, "--workers", "2", "--json") as process:
+        out, told = process.communicate(timeout=25)
+
+    figures = json.loads(out)
+    took = figures.pop("propagation_ms")
+    assert 0 < took["p50"] <= took["max"] < 5000
+    assert figures.pop("requests") > 100
+    assert {
+        "workers": 2,
+        "converged": 2,
+        "fetches": 2,
+        "fetches_of_other_entries": 0,
+        "requests_failed": 0,
+        "mixed_values": 0,
+        "stale_after_ack": 0,
+        "forged_pushes_accepted": 0,
+        "stepped_back": True,
+        "static_unchanged": True,
+    } == figures, told
+    assert (0, [], []) == (process.returncode, list(tmp_path.iterdir()), served_by(tmp_path))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_the_middle_leaves_nothing(tmp_path, number):
+    """Ctrl-C and SIGTERM end it within seconds: no process, no directory, and the exit status says which it was."""
+    with demo(tmp_path, "--workers", "2") as process:
+        while "2. Add" not in process.stdout.readline():
+            assert process.poll() is None
+        process.send_signal(number)
+        _, told = process.communicate(timeout=15)
+
+    assert (128 + number, [], []) == (process.returncode, list(tmp_path.iterdir()), served_by(tmp_path))
+    assert [f"{signal.Signals(number).name}: ended, and nothing is left running."] == told.splitlines()
+
+
+def test_plain_output_is_plain(tmp_path):
+    """Where standard output is no terminal there are lines without escape codes, with what each worker did."""
+    with demo(tmp_path, "--workers", "1") as process:
+        out, _ = process.communicate(timeout=25)
+
+    assert (0, False) == (process.returncode, "\x1b" in out)
+    assert re.search(r"worker \d+ serves version 2 after \d+\.\d ms", out)
+    assert out.endswith("All of it held.\n")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"milliseconds": [10.0]}, "1 of 2 workers did not follow"),
+        ({"other_fetches": 3}, "3 fetches of other entries"),
+        ({"requests": 0}, "no request was made"),
+        ({"failed": 1}, "1 requests failed"),
+        ({"mixed": 1}, "1 answers mixed two versions"),
+        ({"stale": 2}, "2 requests were served the old version after the acknowledgement"),
+        ({"forged": 1}, "1 forged pushes were accepted"),
+        ({"stepped_back": False}, "not every worker stepped back"),
+        ({"static_unchanged": False}, "the static secret changed"),
+    ],
+)
+def test_each_figure_can_fail_the_demo(wrong, said):
+    """One figure that does not hold is one shortcoming, which is named."""
+    assert [] == Figures(**HELD).shortcomings()
+    figures = Figures(**{**HELD, **wrong})
+
+    assert [said] == figures.shortcomings()
+    assert f"NOT AS PROMISED: {said}" in list(summary(figures))
+
+
+def test_the_exit_status_is_that_of_the_figures(monkeypatch):
+    """A shortcoming is exit status 1."""
+    monkeypatch.setattr("notifier.demo.run.set_up", lambda _: contextlib.nullcontext(_Nothing()))
+    monkeypatch.setattr("notifier.demo.run.Load", lambda *_: contextlib.nullcontext())
+    for figures, status in [(Figures(**HELD), 0), (Figures(**{**HELD, "failed": 1}), 1)]:
+        monkeypatch.setattr("notifier.demo.run.Play", lambda *_, figures=figures: _Played(figures))
+        assert status == run(2, as_json=True, out=io.StringIO(), err=io.StringIO())
+
+
+class _Nothing:
+    port, mark = 0, None
+
+
+class _Played:
+    def __init__(self, figures):
+        self.figures = figures
+
+    def run(self):
+        return self.figures
+
+
+def test_the_load_judges_by_the_answers():
+    """A version with another's mark is mixed; an old one in a request that began after the expectation is stale."""
+    now = iter(range(100))
+    load = Load(0, lambda name, version: f"{name}{version}", clock=lambda: next(now))
+    load._note(0, {"pid": 7, "served": {"A": [1, "A1"], "B": [1, "B2"]}})
+    load.expect("A", 2)
+    load._note(0, {"pid": 7, "served": {"A": [1, "A1"]}})
+    load._note(50, {"pid": 7, "served": {"A": [1, "A1"]}})
+    load._note(51, {"pid": 8, "served": {"A": [2, "A2"]}})
+    load._note(52, None)
+
+    seen = load.seen
+    assert (5, 1, 1, 1) == (seen.requests, seen.failed, seen.mixed, seen.stale)
+    assert ({8}, {7, 8}) == (set(load.turned("A", 2)), load.workers())
+
+
+def test_a_service_that_cannot_start_shows_why(monkeypatch):
+    """The last lines of what it printed are shown, and the exit status is 1."""
+    monkeypatch.setattr(stage, "NAMES", ("UNKNOWN_KEY",))
+    monkeypatch.setattr(stage.LocalCloud, "create_secret", lambda *_, **__: "")
+    monkeypatch.setattr(stage.Stage, "add", lambda *_: 1)
+    told = io.StringIO()
+
+    assert 1 == run(1, as_json=True, out=io.StringIO(), err=told)
+    assert "The service ended by itself" in told.getvalue()
+    assert "SecretUnavailable" in told.getvalue()
+
+
+def test_waits_end_when_somebody_asks_for_the_end():
+    """A signal is heard by the next wait, and by every one after it."""
+    ending = Ending()
+    with ending.heard():
+        os.kill(os.getpid(), signal.SIGTERM)
+        for _ in range(2):
+            with pytest.raises(Ended, match="SIGTERM") as ended:
+                ending.wait(lambda: False, 5)
+            assert 143 == ended.value.status
+    assert not Ending().wait(lambda: False, 0)
+
+
+def test_lines_say_what_happened_when():
+    """Each line begins with the seconds since the start."""
+    out = io.StringIO()
+    with lines(out) as scene:
+        scene.begin("First")
+        scene.turned(7, 2, 12.34)
+        scene.end("seen", held=False)
+
+    said = [re.sub(r"^ +\d+\.\d\d s  ", "", line) for line in out.getvalue().splitlines()]
+    assert ["1. First", "   worker 7 serves version 2 after 12.3 ms", "   NOT AS PROMISED: seen"] == said
+
+
+def test_a_missing_extra_is_named():
+    """Without gunicorn or rich the command says what to install."""
+    code = "import sys; sys.modules['gunicorn'] = None; from notifier.cli import main; sys.argv = ['k', 'demo']; main()"
+    began = time.monotonic()
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=20)
+
+    assert (2, "Error: needs `pip install 'keyturn[demo]'`") == (ran.returncode, ran.stderr.strip())
+    assert time.monotonic() - began < 10
