@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .auth import OIDC, Auth, Insecure
 from .cache import SecretCache
+from .cloud_run import CloudRunIAM
 from .errors import (
     ConfigurationError,
     KeyturnError,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "OIDC",
     "Auth",
+    "CloudRunIAM",
     "ConfigurationError",
     "HeldValue",
     "Insecure",

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
-from .claims import Expected, read
+from .claims import REMOVED_SIGNATURE, Expected, read
 from .errors import Unauthenticated
 from .keys import PublishedKeys
 from .telemetry import entry as log
@@ -41,7 +41,8 @@ class OIDC:
     """Let in who shows a token that Google signed for one service account and one audience. Thread-safe.
 
     Signature, issuer, audience, sender, `email_verified`, issue and expiry are all checked. The claims come first,
-    so that a token which is not ours costs no download of keys; one with our claims costs one a minute at most.
+    so that a token which is not ours costs no download of keys; one with our claims costs one a minute at most. A
+    token whose signature Cloud Run has removed is refused, with an entry that names `CloudRunIAM`.
 
     Args:
         audience: the audience of the push subscription, which is its endpoint where none was set; several for a move
@@ -73,6 +74,14 @@ class OIDC:
         """See `Auth.verify`."""
         unverified = read(bearer(authorization))
         sender = self._expected.check(unverified.claims, now=self._wall())
+        if unverified.signature == REMOVED_SIGNATURE:
+            log(
+                logging.ERROR,
+                "signature_removed",
+                "a push came with a token whose signature Cloud Run has removed, which OIDC never believes; where only "
+                "Cloud Run's invoker check lets anybody in, say so with receiver.CloudRunIAM in place of OIDC",
+            )
+            raise Unauthenticated("the token's signature was removed; see CloudRunIAM")
         key = self._keys.find(unverified.kid)
         if not _is_signed(unverified.text, key):
             raise Unauthenticated("the token's signature does not fit")

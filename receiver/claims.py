@@ -17,6 +17,10 @@ from .errors import Forbidden, Unauthenticated
 #: What Google's tokens say of their issuer [developers.google.com/identity/openid-connect, "iss"].
 _ISSUERS: Final = ("https://accounts.google.com", "accounts.google.com")
 
+#: What Cloud Run puts in place of the signature of a token that it has verified, and leaves the rest as it was
+#: [cloud.google.com/run/docs/troubleshooting, signature-removed].
+REMOVED_SIGNATURE: Final = "SIGNATURE_REMOVED_BY_GOOGLE"
+
 #: Seconds by which the issuer's clock and this one may differ.
 _SKEW: Final = 10
 #: Seconds: Google's tokens last an hour; one that claims more than a day is not Google's.

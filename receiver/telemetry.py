@@ -41,6 +41,7 @@ Event = Literal[
     "sibling_unreadable",
     "siblings_trouble",
     "siblings_unreachable",
+    "signature_removed",
     "stepped_back",
     "tick_failed",
     "waiting",

@@ -64,6 +64,16 @@ def test_the_token(cloud, news, endpoint, asked, audience):
     assert {"aud", "azp", "email", "email_verified", "exp", "iat", "iss", "sub"} == set(claims)
 
 
+def test_the_signature_is_stripped_on_demand(cloud, news, endpoint):
+    """Where it was asked for, a token comes as Cloud Run hands it on: as it was signed, but for its signature."""
+    cloud.push_to(endpoint.url, topic=news, audience="https://db.example", strip_signature=True)
+    cloud.pubsub.publish(news, b"x", {})
+    token = endpoint.wait_for(1)[0].headers["Authorization"].removeprefix("Bearer ")
+    signed = cloud.issuer.token(audience="https://db.example", email=SENDER)
+
+    assert f"{signed.rpartition('.')[0]}.SIGNATURE_REMOVED_BY_GOOGLE" == token
+
+
 def test_no_sender_no_token(cloud, news, endpoint):
     """Without a sender no token is sent."""
     cloud.push_to(endpoint.url, topic=news, sender=None)

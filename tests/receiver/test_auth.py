@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from notifier.local.issuer import Issuer, SigningKey
 from notifier.local.web import Reply, WebServer
-from receiver import OIDC, Insecure
-from receiver.errors import Answer, Forbidden, KeysUnavailable, PushRefused, Unauthenticated
+from receiver import OIDC, CloudRunIAM, Insecure
+from receiver.errors import Answer, ConfigurationError, Forbidden, KeysUnavailable, PushRefused, Unauthenticated
 
 
 pytestmark = pytest.mark.promise("only the sender")
@@ -28,6 +28,9 @@ NOW = 1_790_917_413
 #: Seconds that the clocks of issuer and verifier may differ by.
 SKEW = 10
 DAY = 86_400
+
+#: What Cloud Run puts in place of a signature.
+REMOVED = "SIGNATURE_REMOVED_BY_GOOGLE"
 
 
 class Clock:
@@ -59,7 +62,7 @@ class Published:
         return OIDC(**{**given, **changed})
 
     def claims(self, **changed):
-        return self.issuer.claims(audience=AUDIENCE, email=SENDER, **changed)
+        return {**self.issuer.claims(audience=AUDIENCE, email=SENDER), **changed}
 
     def token(self, header=None, claims=None, *, key=None):
         """Sign anything: objects, or the bytes of what should have been one."""
@@ -68,6 +71,10 @@ class Published:
         signed = f"{encoded(head)}.{encoded(said)}"
         signer = (key or self.issuer._keys[-1]).private
         return f"{signed}.{encoded(signer.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256()))}"
+
+    def stripped(self, claims=None):
+        """A token as Cloud Run hands it on."""
+        return f"{self.token(claims=claims).rpartition('.')[0]}.{REMOVED}"
 
     def header(self, **changed):
         return {"alg": "RS256", "kid": self.issuer.kid, "typ": "JWT", **changed}
@@ -402,11 +409,137 @@ def test_any_token_is_let_in_or_refused(published, header, claims, signature):
             oidc.verify(f"Bearer {encoded(head)}.{encoded(said)}.{encoded(signature)}")
 
 
-@pytest.mark.parametrize("given", [{"audience": ""}, {"sender": ""}, {"audience": "", "sender": ""}])
-def test_both_must_be_named(published, given):
-    """There is no verifier without an audience and a sender."""
-    with pytest.raises(ValueError, match=r"audience|sender"):
-        published.oidc(**given)
+NO_NAMES = ["", " ", "a b", " a", "a\n", "a\u00a0", "a\0", [], (), [""], ["a", ""], ["a", " b"]]
+
+
+@pytest.mark.parametrize("kind", [OIDC, CloudRunIAM])
+@pytest.mark.parametrize("what", ["audience", "sender"])
+def test_both_must_be_named(kind, what):
+    """There is no verifier without an audience and a sender, and none with a blank in one, as a bad variable brings."""
+    good = {"audience": AUDIENCE, "sender": SENDER}
+    for name in NO_NAMES:
+        with pytest.raises(ValueError, match=what):
+            kind(**{**good, what: name})
+    for name in (None, 1, b"a", [b"a"], [None], [["a"]]):
+        with pytest.raises(TypeError):
+            kind(**{**good, what: name})
+    with pytest.raises(TypeError, match=what):
+        kind(**without(good, what))
+
+
+@pytest.mark.parametrize("kind", ["oidc", "cloud_run"])
+def test_several_audiences_and_senders(published, kind):
+    """For a move several of each may be named: each of them is let in and told, and nobody else."""
+    names = {"audience": ["https://old.example", AUDIENCE], "sender": (SENDER, "new@demo.example")}
+    if kind == "oidc":
+        auth, token = published.oidc(**names), published.token
+    else:
+        auth = CloudRunIAM(**names, environ={"K_SERVICE": "db"}, wall=Clock(NOW))
+        token = published.stripped
+    let_in = {
+        auth.verify(f"Bearer {token(claims=published.claims(aud=audience, email=sender))}")
+        for audience in names["audience"]
+        for sender in names["sender"]
+    }
+
+    assert {SENDER, "new@demo.example"} == let_in
+    for other in ({"aud": names["audience"]}, {"aud": "https://new.example"}, {"email": "old@demo.example"}):
+        with pytest.raises(Forbidden):
+            auth.verify(f"Bearer {token(claims={**published.claims(), **other})}")
+
+
+def test_what_is_expected_is_shown():
+    """A verifier's repr says whom it lets in."""
+    several = {"audience": ["a", "b"], "sender": "s"}
+
+    assert "OIDC(audience='a', sender='s')" == repr(OIDC(audience="a", sender=["s"]))
+    assert "CloudRunIAM(audience=['a', 'b'], sender='s')" == repr(CloudRunIAM(**several))
+
+
+def test_a_removed_signature_is_refused_and_said(published, caplog):
+    """OIDC refuses a token without a signature, and says at once which choice is made for where that is so."""
+    before = published.issuer.fetches
+    with pytest.raises(Unauthenticated):
+        published.oidc().verify(f"Bearer {published.stripped()}")
+    (record,) = caplog.records
+
+    assert (logging.ERROR, "signature_removed") == (record.levelno, record.json_fields["event"])
+    assert "CloudRunIAM" in record.getMessage()
+    assert 0 == published.issuer.fetches - before
+
+
+def test_a_removed_signature_of_somebody_else_is_not_said(published, caplog):
+    """A stranger who writes such a token for another audience or sender raises no alarm."""
+    for claims in (published.claims(aud="https://other.example"), published.claims(email="other@demo.example")):
+        with pytest.raises(Forbidden):
+            published.oidc().verify(f"Bearer {published.stripped(claims)}")
+
+    assert [] == caplog.records
+
+
+class TestCloudRun:
+    """Behind Cloud Run's invoker check."""
+
+    @pytest.fixture
+    def auth(self):
+        return CloudRunIAM(audience=AUDIENCE, sender=SENDER, environ={"K_SERVICE": "db"}, wall=Clock(NOW))
+
+    def test_what_cloud_run_hands_on_is_let_in(self, published, auth):
+        """A token of our sender with the marker in place of its signature is let in, and no key is asked for."""
+        before = published.issuer.fetches
+        auth.announce()
+        auth.after_fork()
+
+        assert SENDER == auth.verify(f"Bearer {published.stripped()}")
+        assert 0 == published.issuer.fetches - before
+
+    @pytest.mark.parametrize(("changes", "refusal"), CLAIMS.values(), ids=CLAIMS.keys())
+    def test_every_claim_is_checked(self, published, auth, changes, refusal):
+        """What the claims say is refused as OIDC refuses it."""
+        with pytest.raises(PushRefused) as refused:
+            auth.verify(f"Bearer {published.stripped(changed(published.claims(), changes))}")
+
+        assert refusal is type(refused.value)
+
+    @pytest.mark.parametrize(("make", "refusal", "_"), CASES.values(), ids=CASES.keys())
+    def test_what_oidc_refuses_is_refused(self, published, auth, make, refusal, _):
+        """Nothing that OIDC refuses for another reason than a removed signature is let in."""
+        with pytest.raises(PushRefused) as refused:
+            auth.verify(make(published))
+
+        assert refusal is type(refused.value)
+
+    @pytest.mark.parametrize(
+        "end", ["", "AAAA", REMOVED.lower(), REMOVED[:-1], REMOVED + "A", REMOVED + "=", REMOVED + " ", f" {REMOVED}"]
+    )
+    def test_only_the_marker_will_do(self, published, auth, end):
+        """Anything else in place of the signature is refused."""
+        with pytest.raises(Unauthenticated):
+            auth.verify(f"Bearer {published.stripped().removesuffix(REMOVED)}{end}")
+
+    def test_a_signed_token_is_refused(self, published, auth):
+        """A token whose signature is still there did not come through the check, and is refused, however good it is."""
+        with pytest.raises(Unauthenticated, match="OIDC"):
+            auth.verify(f"Bearer {published.token()}")
+
+    @pytest.mark.parametrize("environ", [{}, {"K_SERVICE": ""}, {"K_REVISION": "db-1"}], ids=str)
+    def test_nothing_passes_elsewhere(self, published, environ):
+        """Where K_SERVICE is not set the route cannot be made, and no token passes, whatever it says."""
+        auth = CloudRunIAM(audience=AUDIENCE, sender=SENDER, environ=environ, wall=Clock(NOW))
+        for shown in (published.stripped(), published.token()):
+            with pytest.raises(Unauthenticated, match="K_SERVICE"):
+                auth.verify(f"Bearer {shown}")
+        with pytest.raises(ConfigurationError, match="K_SERVICE is not set"):
+            auth.announce()
+
+    def test_the_environment_is_read_late(self, published, monkeypatch):
+        """Construction reads no environment, so that it may stand at the top of a module."""
+        monkeypatch.delenv("K_SERVICE", raising=False)
+        auth = CloudRunIAM(audience=AUDIENCE, sender=SENDER, wall=Clock(NOW))
+        monkeypatch.setenv("K_SERVICE", "db")
+        auth.announce()
+
+        assert SENDER == auth.verify(f"Bearer {published.stripped()}")
 
 
 def test_being_insecure_is_said(caplog):

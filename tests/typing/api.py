@@ -4,7 +4,7 @@ from typing import Any, assert_type
 
 from flask import Flask
 
-from receiver import OIDC, HeldValue, Insecure, Secret, SecretCache, refresh_blueprint
+from receiver import OIDC, CloudRunIAM, HeldValue, Insecure, Secret, SecretCache, refresh_blueprint
 
 
 cache = SecretCache(project="my-project", location="europe-west1")
@@ -23,5 +23,7 @@ assert_type(settings.value, Any)
 
 app = Flask(__name__)
 app.register_blueprint(refresh_blueprint(cache, auth=OIDC(audience="https://a.example/x", sender="s@p.example")))
+app.register_blueprint(refresh_blueprint(cache, auth=OIDC(audience=["https://a.example/x"], sender=("s", "t"))))
+app.register_blueprint(refresh_blueprint(cache, auth=CloudRunIAM(audience="https://a.example/x", sender=["s", "t"])))
 app.register_blueprint(refresh_blueprint(cache, auth=Insecure("a test")))
 cache.load(timeout=5)
