@@ -21,8 +21,8 @@ pytestmark = pytest.mark.timeout(60)
 @pytest.mark.promise("acked means done")
 @pytest.mark.parametrize(
     ("args", "workers"),
-    [((), 4), (GTHREAD, 2), (("--preload",), 2), ((*GTHREAD, "--preload"), 4), ((), 1)],
-    ids=["sync", "gthread", "sync-preload", "gthread-preload", "one"],
+    [((), 4), (GTHREAD, 2), (("--preload",), 2), ((*GTHREAD, "--preload"), 4), ((), 1), ((), 8)],
+    ids=["sync", "gthread", "sync-preload", "gthread-preload", "one", "eight"],
 )
 def test_an_acknowledged_push_means_every_worker_serves_the_new_version(running, args, workers):
     """Once the push is acknowledged every worker answers with the new version, one fetch by number each."""
@@ -97,6 +97,26 @@ def test_a_worker_killed_in_the_middle_of_its_fetch(running):
     wired.cloud.secret_manager.heal(wired.path)
     wired.wait_acknowledged()
     wired.service.all_serve("API_KEY", 2)
+
+
+@pytest.mark.promise("nobody left behind")
+@pytest.mark.parametrize("args", [(), ("--preload",)], ids=["plain", "preload"])
+def test_a_worker_that_starts_in_the_middle_of_a_push(running, args):
+    """A worker that starts while a push is being applied serves what the push announced from its first request on."""
+    wired = running(*args, workers=2)
+    wired.cloud.secret_manager.lag(wired.path)  # `latest` hides the new version from whoever only reads that
+    wired.cloud.secret_manager.slow_accesses(wired.path, times=2)
+    before = set(wired.service.pids())
+    wired.add()
+    assert wired.cloud.secret_manager.log.wait_for_arrivals(wired.by_number, 2)
+
+    wired.service.process.send_signal(signal.SIGTTIN)
+    wired.service.wait_until(lambda: len(wired.service.pids()) == 3, "gunicorn starts a third worker")
+    wired.cloud.secret_manager.heal(wired.path)
+    wired.wait_acknowledged()
+    found = wired.service.all_serve("API_KEY", 2, count=3)
+
+    assert 1 == len(found.keys() - before)
 
 
 @pytest.mark.promise("acked means done")
