@@ -1,8 +1,10 @@
-"""The floor of a push: an HTTP server that reads it and says when; `python bare.py PORT` tells a UDP port.
+"""The floor of a push: an HTTP server that reads it and says when.
 
-It prints its own port once it listens.
+`python bare.py PORT [read]` tells a UDP port, with `read` once it has read the announced version with the official
+client; it prints its own port once it listens.
 """
 
+import json
 import socket
 import sys
 import threading
@@ -10,6 +12,8 @@ import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
+
+from official import official_client
 
 
 #: Told when a push was there (monotonic nanoseconds), and its headers and body.
@@ -51,7 +55,11 @@ def main() -> None:
     def tell(at: int, *_: object) -> None:
         out.sendto(b'{"at": %d}' % at, told)
 
-    with server(tell) as listening:
+    def read(_: int, __: object, body: bytes) -> None:
+        client.access_secret_version(name=json.loads(body)["message"]["attributes"]["versionId"])
+        tell(time.monotonic_ns())
+
+    with official_client() as client, server(read if "read" in sys.argv else tell) as listening:
         print(listening.server_port, flush=True)
         listening.serve_forever()
 

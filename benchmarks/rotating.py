@@ -29,18 +29,23 @@ def rows(rounds: Rounds) -> list[Row]:
         heard.bind(("127.0.0.1", 0))
         heard.settimeout(_PATIENCE)
         told = heard.getsockname()[1]
-        for name in ("ROTATED", "FLOOR"):
+        for name in ("ROTATED", "FLOOR", "READ"):
             cloud.create_secret(name, b"value", topic=name)
-        with _bare(told) as bare, _service(told) as service:
+        with _bare(told) as bare, _bare(told, "read") as reader, _service(told) as service:
             _hear(heard, version=1, count=_WORKERS)
             cloud.push_to(bare, topic="FLOOR", name="floor", audience=AUDIENCE)
+            cloud.push_to(reader, topic="READ", name="reader", audience=AUDIENCE)
             cloud.push_to(service, topic="ROTATED", name="service", audience=AUDIENCE)
             return compare(
                 {
                     "add to last of 4 workers": _rotation(cloud, heard, "ROTATED", count=_WORKERS),
                     "add to bare HTTP server": _rotation(cloud, heard, "FLOOR", count=1),
+                    "add to bare HTTP server that reads it": _rotation(cloud, heard, "READ", count=1),
                 },
-                [("add to last of 4 workers", "add to bare HTTP server")],
+                [
+                    ("add to last of 4 workers", "add to bare HTTP server"),
+                    ("add to last of 4 workers", "add to bare HTTP server that reads it"),
+                ],
                 rounds=rounds(100),
             )
 
@@ -66,8 +71,9 @@ def _hear(heard: socket.socket, *, version: int, count: int) -> int:
 
 
 @contextlib.contextmanager
-def _bare(told: int) -> Iterator[str]:
-    with subprocess.Popen([sys.executable, _HERE / "bare.py", str(told)], stdout=subprocess.PIPE, text=True) as server:
+def _bare(told: int, *how: str) -> Iterator[str]:
+    command = [sys.executable, str(_HERE / "bare.py"), str(told), *how]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None
             yield f"http://127.0.0.1:{int(server.stdout.readline())}/"

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import grpc
 from cloud import COUNT, FAR, FAR_NAMES, NEAR_NAMES
-from google.cloud.secretmanager_v1 import SecretManagerServiceClient
-from google.cloud.secretmanager_v1.services.secret_manager_service.transports import SecretManagerServiceGrpcTransport
+from official import official_client
 from place import environment, new_cache
 from timing import Call, Rounds, Row, compare, once
 
@@ -65,8 +64,7 @@ def _load(names: Sequence[str]) -> Callable[[], None]:
 def _read(names: Sequence[str]) -> Callable[[], None]:
     def read() -> None:
         parent = f"projects/{os.environ['GOOGLE_CLOUD_PROJECT']}"
-        with grpc.insecure_channel(os.environ["SECRET_MANAGER_EMULATOR_HOST"]) as channel:
-            client = SecretManagerServiceClient(transport=SecretManagerServiceGrpcTransport(channel=channel))
+        with official_client() as client:
             for name in names:
                 client.access_secret_version(name=f"{parent}/secrets/{name}/versions/latest")
 
