@@ -1,14 +1,16 @@
-"""Secret Manager's notifications: from a push body to knowledge. Pure: bytes in, values out.
+"""Secret Manager's notifications: from a Pub/Sub message to knowledge. Pure: bytes in, values out.
 
 The shapes are Google's [docs.cloud.google.com/secret-manager/docs/event-notifications] as production sends them:
 names carry the project number, timestamps an offset with trailing zeros dropped, and the body never a value.
+
+What an event says is logged, so a `SecretEvent` holds only names, numbers and words of the form that Google documents.
 """
 
 import base64
-import binascii
 import json
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -29,6 +31,20 @@ _TIMESTAMP = re.compile(
     r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)",
     re.ASCII,
 )
+
+#: Of other forms neither a type nor an id is repeated in the log.
+_TYPE = re.compile(r"[A-Z][A-Z_]{2,63}")
+_MESSAGE_ID = re.compile(r"[0-9]{1,32}")
+OTHER_FORM: Final = "an event of another form"
+
+#: What an unwrapped push carries as headers, where the subscription writes them [docs.cloud.google.com/pubsub/docs/
+#: payload-unwrapping]: the attributes under their own names, and the message's id and time.
+_ATTRIBUTES: Final = ("eventType", "secretId", "versionId", "timestamp")
+MESSAGE_ID_HEADER: Final = "x-goog-pubsub-message-id"
+PUBLISH_TIME_HEADER: Final = "x-goog-pubsub-publish-time"
+
+#: A version's number is an int64.
+_LARGEST_NUMBER: Final = 2**63 - 1
 
 
 class EventType(StrEnum):
@@ -59,13 +75,14 @@ class SecretEvent:
 
     Args:
         type: an `EventType`, or the text of a type that Google added since.
-        message_id: Pub/Sub's id; a repeated publication has a new one.
-        published: Pub/Sub's publish time, in nanoseconds since the epoch.
-        secret: the secret, by project number; None for TOPIC_CONFIGURED and unknown types.
+        message_id: Pub/Sub's id, "" where there is none; a repeated publication has a new one.
+        published: when it was published, in nanoseconds since the epoch.
+        secret: the secret, by project number as a rule; None for TOPIC_CONFIGURED and unknown types.
         number: the version's number, for version events.
         stamp: the event's own time in nanoseconds, never more than a minute after its publication.
         aliases: the complete alias map where the event shows it; None where it does not.
         from_future: the event's own time was cut.
+        climb: the event says that the secret changed but not to what, so it is looked for upstream.
     """
 
     type: str
@@ -76,6 +93,7 @@ class SecretEvent:
     stamp: int = 0
     aliases: Mapping[str, int] | None = None
     from_future: bool = False
+    climb: bool = False
 
     def knowledge(self) -> Knowledge | None:
         """What the event teaches; None where it moves no value (SECRET_ROTATE: no version exists yet)."""
@@ -114,16 +132,52 @@ def decode_push(body: bytes, *, received: int) -> SecretEvent:
         UnreadablePush: it is not a push of a Secret Manager event; the message says which part is not, and
             repeats nothing of it.
     """
-    envelope = _object(_json(body, "body"), "body")
-    message = _object(envelope.get("message"), "message")
-    attributes = _texts(message.get("attributes", {}))
-    message_id = message.get("messageId", message.get("message_id", ""))
+    if not body:
+        raise UnreadablePush("an empty body; a subscription that unwraps must set write_metadata too")
+    return decode_wrapped(parsed(body, "body"), received=received)
+
+
+def decode_wrapped(envelope: object, *, received: int) -> SecretEvent:
+    """Read what a wrapped push's body, or the data of a CloudEvent from Pub/Sub, says; see `decode_push`.
+
+    Raises:
+        UnreadablePush: it is anything else.
+    """
+    wrapped = an_object(envelope, "body")
+    if "message" not in wrapped and _is_a_resource(wrapped):
+        raise UnreadablePush(
+            "the push is unwrapped and has no metadata, so it does not say what happened: set write_metadata on the "
+            "subscription (gcloud: --push-no-wrapper-write-metadata), or do not unwrap"
+        )
+    message = an_object(wrapped.get("message"), "message")
     published = message.get("publishTime", message.get("publish_time"))
     return _event(
-        attributes,
-        message.get("data", ""),
-        message_id=message_id if isinstance(message_id, str) else "",
+        _texts(message.get("attributes", {})),
+        _decoded(message.get("data")),
+        message_id=message.get("messageId", message.get("message_id")),
         published=received if published is None else nanoseconds(published),
+    )
+
+
+def decode_unwrapped(headers: Mapping[str, str], body: bytes, *, received: int) -> SecretEvent:
+    """Read an unwrapped Pub/Sub push with metadata.
+
+    Args:
+        headers: the request's headers by their names in lower case.
+        body: the message's data.
+        received: wall time in nanoseconds, used where the header of the publish time cannot be read.
+
+    Raises:
+        UnreadablePush: it is not a push of a Secret Manager event.
+    """
+    published = received
+    with suppress(UnreadablePush):
+        published = nanoseconds(headers.get(PUBLISH_TIME_HEADER))
+    return _event(
+        {name: headers[name.lower()] for name in _ATTRIBUTES if name.lower() in headers},
+        body,
+        message_id=headers.get(MESSAGE_ID_HEADER),
+        published=published,
     )
 
 
@@ -146,12 +200,52 @@ def nanoseconds(timestamp: object) -> int:
     return int(whole) * SECOND + int((fraction or "").ljust(9, "0"))
 
 
-def _event(attributes: Mapping[str, str], data: object, *, message_id: str, published: int) -> SecretEvent:
+def cut(claimed: int, *, published: int) -> tuple[int, bool]:
+    """Return the time to believe of an event that claims a time, and whether that had to be cut."""
+    latest = published + FUTURE_SLACK
+    return min(claimed, latest), claimed > latest
+
+
+def alias_map(secret: Mapping[str, Any]) -> dict[str, int] | None:
+    """Read all aliases of a Secret as JSON; None where they cannot be read."""
+    try:
+        aliases = an_object(secret.get("versionAliases", {}), "versionAliases")
+        numbers = {alias: int(number) for alias, number in aliases.items()}  # int64 is a string in proto3 JSON
+    except (UnreadablePush, TypeError, ValueError, OverflowError):
+        return None
+    return numbers if all(1 <= number <= _LARGEST_NUMBER for number in numbers.values()) else None
+
+
+def parsed(raw: bytes | str, what: str) -> object:
+    """Parse JSON.
+
+    Raises:
+        UnreadablePush: it is none.
+    """
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError):
+        raise UnreadablePush(f"the {what} is not JSON") from None
+
+
+def an_object(value: object, what: str) -> dict[str, Any]:
+    """Return `value`, which must be a JSON object.
+
+    Raises:
+        UnreadablePush: it is none.
+    """
+    if not isinstance(value, dict):
+        raise UnreadablePush(f"the {what} is not a JSON object")
+    return value
+
+
+def _event(attributes: Mapping[str, str], data: bytes, *, message_id: object, published: int) -> SecretEvent:
     kind = attributes.get("eventType")
     if kind is None:
         raise UnreadablePush("no attribute eventType: not a Secret Manager notification")
+    known_id = message_id if isinstance(message_id, str) and _MESSAGE_ID.fullmatch(message_id) else ""
     if kind == EventType.TOPIC_CONFIGURED or kind not in set(EventType):
-        return SecretEvent(kind, message_id, published)
+        return SecretEvent(kind if _TYPE.fullmatch(kind) else OTHER_FORM, known_id, published)
     secret = _named(SecretName.parse, attributes.get("secretId"), "secretId")
     number = None
     if kind in _OF_A_VERSION:
@@ -159,50 +253,43 @@ def _event(attributes: Mapping[str, str], data: object, *, message_id: str, publ
         if version.secret != secret:
             raise UnreadablePush("versionId is of another secret than secretId")
         number = version.number
-    claimed = nanoseconds(attributes.get("timestamp"))
+    stamp, from_future = cut(nanoseconds(attributes.get("timestamp")), published=published)
     return SecretEvent(
         EventType(kind),
-        message_id,
+        known_id,
         published,
         secret=secret,
         number=number,
-        stamp=min(claimed, published + FUTURE_SLACK),
+        stamp=stamp,
         aliases=_alias_map(data) if kind == EventType.UPDATE else None,
-        from_future=claimed > published + FUTURE_SLACK,
+        from_future=from_future,
     )
 
 
-def _alias_map(data: object) -> dict[str, int] | None:
+def _alias_map(data: bytes) -> dict[str, int] | None:
     # A readable body without versionAliases says that there are none; no body says nothing.
     try:
-        secret = _object(_json(base64.b64decode(_text(data), validate=True), "data"), "data")
-        aliases = _object(secret.get("versionAliases", {}), "versionAliases")
-        return {alias: int(number) for alias, number in aliases.items()}  # int64 is a string in proto3 JSON
-    except (UnreadablePush, binascii.Error, TypeError, ValueError):
+        return alias_map(an_object(parsed(data, "data"), "data"))
+    except UnreadablePush:
         return None
 
 
-def _json(raw: bytes, what: str) -> object:
+def _decoded(data: object) -> bytes:
+    # What cannot be decoded says as little as what is not there.
     try:
-        return json.loads(raw)
-    except (ValueError, RecursionError):
-        raise UnreadablePush(f"the {what} is not JSON") from None
+        return base64.b64decode(data, validate=True) if isinstance(data, str) else b""
+    except ValueError:
+        return b""
 
 
-def _object(value: object, what: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise UnreadablePush(f"the {what} is not a JSON object")
-    return value
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str) or not value:
-        raise UnreadablePush("no data")
-    return value
+def _is_a_resource(body: Mapping[str, Any]) -> bool:
+    """Whether the body is the data of a notification by itself: a Secret or a SecretVersion."""
+    name = body.get("name")
+    return isinstance(name, str) and name.startswith("projects/") and "/secrets/" in name
 
 
 def _texts(value: object) -> dict[str, str]:
-    attributes = _object(value, "attributes")
+    attributes = an_object(value, "attributes")
     if not all(isinstance(text, str) for text in attributes.values()):
         raise UnreadablePush("an attribute is not text")
     return attributes

@@ -22,7 +22,7 @@ def refresh_blueprint(cache: SecretCache, *, auth: Auth, path: str = "/secrets/e
     blueprint = Blueprint("keyturn", __name__)
 
     def push() -> Response:
-        answer = handler(request.headers.get("Authorization"), request.content_length, request.stream.read)
+        answer = handler(dict(request.headers), request.content_length, request.stream.read)
         return Response(status=answer.status)
 
     def fence() -> None:

@@ -5,14 +5,26 @@ read and no call to Secret Manager, and what an authentic sender sends is refuse
 """
 
 import logging
+import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from .auth import Auth
+from .board import BoardError
 from .cache import SecretCache
-from .errors import Answer, Forbidden, KeysUnavailable, PushRefused, Unauthenticated, UnreadablePush
-from .events import MAX_BODY, SecretEvent, decode_push
+from .envelopes import read_event
+from .errors import (
+    Answer,
+    ConfigurationError,
+    Forbidden,
+    KeysUnavailable,
+    PushRefused,
+    Unauthenticated,
+    UnreadablePush,
+)
+from .events import MAX_BODY, SecretEvent
 from .knowledge import SECOND
 from .telemetry import Event
 from .telemetry import entry as log
@@ -58,33 +70,60 @@ class PushHandler:
         self._auth = auth
         self._clock = clock
         self._wall = wall
+        self._lock = threading.Lock()
+        self._answers: Counter[str] = Counter()
         auth.announce()
         cache.on_fork(auth.after_fork)
+        cache.on_fork(self._after_fork)
 
-    def __call__(self, authorization: str | None, content_length: int | None, read: Callable[[int], bytes]) -> Answer:
+    @property
+    def answers(self) -> Counter[str]:
+        """How often this process gave each answer, by its name; a copy."""
+        with self._lock:
+            return self._answers.copy()
+
+    def __call__(self, headers: Mapping[str, str], content_length: int | None, read: Callable[[int], bytes]) -> Answer:
         """Answer one push.
 
         Args:
-            authorization: the Authorization header.
+            headers: the request's headers, their names in any case.
             content_length: the Content-Length header; None where there is none.
             read: reads at most so many bytes of the body; called only for authentic senders.
         """
-        deadline = self._clock() + DEADLINE
+        push = self.admit(headers, content_length)
+        return push if isinstance(push, Answer) else push(read(MAX_BODY + 1))
+
+    def admit(self, headers: Mapping[str, str], content_length: int | None) -> "Answer | Callable[[bytes], Answer]":
+        """Decide by the headers whether the body is to be read.
+
+        Args:
+            headers: the request's headers, their names in any case.
+            content_length: the Content-Length header; None where there is none.
+
+        Returns:
+            The answer where it is not; otherwise what answers the push, given at most `MAX_BODY` + 1 bytes of its
+            body.
+        """
+        began = self._clock()
+        folded = _folded(headers)
         try:
-            self._auth.verify(authorization)
-            event = self._read(content_length, read)
+            self._auth.verify(folded.get("authorization"))
+        except PushRefused as exc:
+            return self._count(_refuse(exc))
+        if content_length is not None and content_length > MAX_BODY:
+            return self._count(_too_large())
+        left = DEADLINE - (self._clock() - began)
+        return lambda body: self._count(self._answer(folded, body, left))
+
+    def _answer(self, headers: Mapping[str, str], body: bytes, left: float) -> Answer:
+        deadline = self._clock() + left
+        if len(body) > MAX_BODY:
+            return _too_large()
+        try:
+            event = read_event(headers, body, received=self._wall())
         except PushRefused as exc:
             return _refuse(exc)
-        if event is None:
-            log(logging.ERROR, "push_too_large", f"an authentic push of more than {MAX_BODY} bytes was acknowledged")
-            return Answer.TOO_LARGE
         return self._apply(event, deadline)
-
-    def _read(self, content_length: int | None, read: Callable[[int], bytes]) -> SecretEvent | None:
-        if content_length is not None and content_length > MAX_BODY:
-            return None
-        body = read(MAX_BODY + 1)
-        return None if len(body) > MAX_BODY else decode_push(body, received=self._wall())
 
     def _apply(self, event: SecretEvent, deadline: float) -> Answer:
         if event.from_future:
@@ -93,17 +132,35 @@ class PushHandler:
                 "event_from_future",
                 "an event claims to be more than a minute later than its publication; its time was cut",
                 secret=str(event.secret),
-                message_id=event.message_id,
+                message_id=event.message_id or None,
             )
-        news = event.knowledge()
-        if event.secret is None or news is None:
-            self._say(event, Answer.NO_NEWS)
-            return Answer.NO_NEWS
-        answer = _SPREAD[self._cache.announce(event.secret, news, deadline=deadline)]
+        answer = self._spread(event, deadline)
         if answer is Answer.TRY_AGAIN and self._wall() - event.published > REDELIVERED_UNTIL:
             answer = Answer.HELD_BACK
         self._say(event, answer)
         return answer
+
+    def _spread(self, event: SecretEvent, deadline: float) -> Answer:
+        news = event.knowledge()
+        if event.secret is None or (news is None and not event.climb):
+            return Answer.NO_NEWS
+        try:
+            if news is None:
+                return _SPREAD[self._cache.look(event.secret, deadline=deadline)]
+            return _SPREAD[self._cache.announce(event.secret, news, deadline=deadline)]
+        except (BoardError, ConfigurationError) as exc:
+            log(logging.ERROR, "siblings_unreachable", str(exc))
+            return Answer.TRY_AGAIN
+
+    def _count(self, answer: Answer) -> Answer:
+        with self._lock:
+            self._answers[answer.name] += 1
+        return answer
+
+    def _after_fork(self) -> None:
+        # The child counts its own answers, and the parent's lock may be held by a thread that it has not.
+        self._lock = threading.Lock()
+        self._answers = Counter()
 
     def _say(self, event: SecretEvent, answer: Answer) -> None:
         level = {Answer.HELD_BACK: logging.ERROR, Answer.TRY_AGAIN: logging.WARNING}.get(answer, logging.INFO)
@@ -114,7 +171,7 @@ class PushHandler:
             secret=str(event.secret) if event.secret else None,
             version=event.number,
             type=event.type,
-            message_id=event.message_id,
+            message_id=event.message_id or None,
             answer=answer.name,
             status=answer.status,
         )
@@ -132,3 +189,17 @@ def _refuse(refusal: PushRefused) -> Answer:
     level, event = _REFUSALS[type(refusal)]
     log(level, event, str(refusal), status=refusal.answer.status)
     return refusal.answer
+
+
+def _too_large() -> Answer:
+    log(logging.ERROR, "push_too_large", f"an authentic push of more than {MAX_BODY} bytes was acknowledged")
+    return Answer.TOO_LARGE
+
+
+def _folded(headers: Mapping[str, str]) -> dict[str, str]:
+    # A field that comes several times is one list [RFC 9110, 5.3], which is no valid token and no valid name.
+    folded: dict[str, str] = {}
+    for name, value in headers.items():
+        key = name.lower()
+        folded[key] = f"{folded[key]}, {value}" if key in folded else value
+    return folded

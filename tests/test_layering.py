@@ -11,13 +11,14 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 #: Modules that decide, and what of the standard library they may use: nothing that has a clock, a lock or I/O.
-PURE = {"names", "events", "knowledge", "entry", "step", "errors", "values"}
+PURE = {"names", "events", "audit", "knowledge", "entry", "step", "errors", "values"}
 PURE_STDLIB = {
-    "base64", "binascii", "collections", "dataclasses", "datetime", "enum", "heapq", "json", "re", "types", "typing",
+    "base64", "collections", "contextlib", "dataclasses", "datetime", "enum", "heapq", "json", "re", "types", "typing",
 }  # fmt: skip
 
 #: Who may import what is not ours, in `receiver`.
 ADAPTERS = {
+    "cloudevents": {"cloud_events"},
     "flask": {"flask"},
     "google": {"secret_manager"},
     "google_crc32c": {"secret_manager"},
@@ -26,7 +27,7 @@ ADAPTERS = {
 }
 
 #: Each module of the core, outermost last: a module imports only from those before it.
-ORDER = ["errors", "names", "knowledge", "events", "entry", "step"]
+ORDER = ["errors", "names", "knowledge", "events", "audit", "entry", "step"]
 
 
 def modules(package):
@@ -96,8 +97,8 @@ def test_foreign_packages_stay_in_their_adapters(path):
 
 
 def test_importing_receiver_is_cheap():
-    """`import receiver` brings in neither grpc nor google.cloud nor flask nor the token library."""
-    heavy = "{'grpc', 'google', 'flask', 'jwt', 'cryptography', 'werkzeug'}"
+    """`import receiver` brings in neither grpc nor google.cloud nor flask nor the token or event libraries."""
+    heavy = "{'grpc', 'google', 'flask', 'jwt', 'cryptography', 'werkzeug', 'cloudevents', 'dateutil', 'asyncio'}"
     code = f"import sys, receiver; print(sorted({heavy} & set(sys.modules)))"
 
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
