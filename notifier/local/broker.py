@@ -102,7 +102,7 @@ class Broker:
             attached = self._attached(topic)
         for sent, delay in self.faults.apply(topic, message):
             for subscription in attached:
-                subscription.backlog.put(sent, delay=delay)
+                subscription.put(sent, delay=delay)
         return message.id
 
     def repeat(self, topic: str, *, new_id: bool) -> str | None:
@@ -114,7 +114,7 @@ class Broker:
         with self._lock:
             attached = self._attached(topic)
         for subscription in attached:
-            subscription.backlog.put(again)
+            subscription.put(again)
         return again.id
 
     def create_subscription(self, message: Any, *, strip_signature: bool = False) -> Subscription:

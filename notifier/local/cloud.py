@@ -181,6 +181,7 @@ class LocalCloud:
         ack_deadline: int = 60,
         backoff: tuple[float, float] | None = None,
         strip_signature: bool = False,
+        filter: str = "",  # noqa: A002 - the field's name
     ) -> str:
         """Push a topic's messages to a URL, and return the full name of the subscription; see `PubSub.create_push`.
 
@@ -197,5 +198,6 @@ class LocalCloud:
             ack_deadline=ack_deadline,
             backoff=backoff,
             strip_signature=strip_signature,
+            filter=filter,
         )
         return subscription

@@ -91,6 +91,7 @@ class PubSub:
         ack_deadline: int = 10,
         backoff: tuple[float, float] | None = None,
         strip_signature: bool = False,
+        filter: str = "",  # noqa: A002 - the field's name
     ) -> None:
         """Create a subscription that pushes, from inside the process.
 
@@ -102,13 +103,16 @@ class PubSub:
             audience: of the token; None means `url`.
             ack_deadline: seconds, 10 to 600.
             backoff: shortest and longest wait of the retry policy; None means none.
+            filter: an expression of the filter language; what does not match is not delivered.
             strip_signature: push tokens as a service finds them that only Cloud Run's invoker check lets in: with
                 `SIGNATURE_REMOVED_BY_GOOGLE` in place of the signature.
 
         Raises:
             Refusal: as CreateSubscription refuses.
         """
-        message = pubsub.Subscription.pb()(name=subscription, topic=topic, ack_deadline_seconds=ack_deadline)
+        message = pubsub.Subscription.pb()(
+            name=subscription, topic=topic, ack_deadline_seconds=ack_deadline, filter=filter
+        )
         message.push_config.push_endpoint = url
         if sender is not None:
             message.push_config.oidc_token.service_account_email = sender

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import grpc
 
+from .filters import NotAFilter, parse
 from .rpc import Refusal
 
 
@@ -29,7 +30,6 @@ _NOT_HERE = (
     "dead_letter_policy",
     "enable_exactly_once_delivery",
     "enable_message_ordering",
-    "filter",
     "message_transforms",
     "retain_acked_messages",
 )
@@ -92,6 +92,10 @@ def subscription(given: Any) -> None:
     if deadline:
         ack_deadline(deadline)
     push_config(given.push_config)
+    try:
+        parse(given.filter)
+    except NotAFilter as exc:
+        raise _invalid(f"Invalid filter given: {exc}") from exc
     if given.HasField("retry_policy"):
         _retry_policy(given.retry_policy)
 

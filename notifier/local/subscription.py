@@ -6,7 +6,8 @@ from typing import Any
 
 from google.protobuf import duration_pb2
 
-from .backlog import Backlog
+from .backlog import Backlog, Message
+from .filters import parse
 from .issuer import Issuer, without_signature
 from .push import Endpoint, PushAttempt, Pusher
 
@@ -46,6 +47,7 @@ class Subscription:
         _complete(message)
         self.message = message
         self.backlog = Backlog(clock=time.monotonic)
+        self._wanted = parse(message.filter)
         self._issuer = issuer
         self._timeout = timeout
         self._strip_signature = strip_signature
@@ -61,6 +63,11 @@ class Subscription:
     def lease(self) -> float:
         """Seconds that a pulled message is leased for."""
         return float(self.message.ack_deadline_seconds)
+
+    def put(self, message: Message, *, delay: float = 0.0) -> None:
+        """Take in a message that was published, unless the filter keeps it out."""
+        if self._wanted(message.attributes):
+            self.backlog.put(message, delay=delay)
 
     def push_to(self, config: Any) -> None:
         """Push as `config` says from now on; where it names no endpoint, wait to be pulled."""

@@ -150,7 +150,7 @@ def test_a_deleted_topic_leaves_its_subscriptions(cloud, publisher, subscriber):
         ({"ack_deadline_seconds": 601}, exceptions.InvalidArgument),
         ({"retry_policy": {"minimum_backoff": {"seconds": 9}, "maximum_backoff": {"seconds": 8}}},
          exceptions.InvalidArgument),
-        ({"filter": 'attributes.a = "b"'}, exceptions.MethodNotImplemented),
+        ({"filter": "attributes.a = b"}, exceptions.InvalidArgument),
         ({"enable_message_ordering": True}, exceptions.MethodNotImplemented),
         ({"dead_letter_policy": {"dead_letter_topic": TOPIC}}, exceptions.MethodNotImplemented),
     ],

@@ -74,6 +74,17 @@ def test_the_signature_is_stripped_on_demand(cloud, news, endpoint):
     assert f"{signed.rpartition('.')[0]}.SIGNATURE_REMOVED_BY_GOOGLE" == token
 
 
+def test_a_filter(cloud, news, endpoint):
+    """What the filter does not let through is not pushed, and counts as acknowledged."""
+    subscription = cloud.push_to(endpoint.url, topic=news, filter='attributes.eventType != "TOPIC_CONFIGURED"')
+    cloud.pubsub.publish(news, b"", {"eventType": "TOPIC_CONFIGURED"})
+    cloud.pubsub.publish(news, b"x", {"eventType": "SECRET_VERSION_ADD"})
+
+    assert ["SECRET_VERSION_ADD"] == endpoint.events(1)
+    assert cloud.pubsub.wait_for_pushes(lambda pushes: len(pushes) == 1)
+    assert 0 == cloud.pubsub.undelivered(subscription)
+
+
 def test_no_sender_no_token(cloud, news, endpoint):
     """Without a sender no token is sent."""
     cloud.push_to(endpoint.url, topic=news, sender=None)
