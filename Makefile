@@ -21,7 +21,7 @@ $(READY): pyproject.toml .ci/constraints.txt
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt pip
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt \
-		--build-constraint .ci/constraints.txt --editable '.[demo]' --group dev
+		--build-constraint .ci/constraints.txt --editable '.[demo,manifest]' --group dev
 	@touch $@
 
 setup: $(READY)  ## make the virtual environment with the pinned dependencies

@@ -10,7 +10,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal, overload
+from typing import Any, Final, Literal, Self, overload
 
 from .declaration import Declaration, Fallback, OnRevoked
 from .errors import SecretUnavailable
@@ -128,6 +128,50 @@ class SecretCache:
         self._at_fork: list[Callable[[], None]] = []
         at_fork(self)
 
+    @classmethod
+    def from_manifest(cls, path: str | os.PathLike[str], *, service: str, **settings: Any) -> Self:
+        """Make a cache with every secret that a manifest gives to a service; read them as `cache["NAME"]`.
+
+        Args:
+            path: the file; needs `keyturn[manifest]`.
+            service: the service's name in it.
+            settings: as for `SecretCache`; the project, the location and the service are the manifest's.
+
+        Raises:
+            ManifestError: something is wrong in the file; every problem is listed with its line and column.
+            KeyError: it has no such service.
+        """
+        from .manifest import Manifest
+
+        manifest = Manifest.read(os.fspath(path))
+        cache = cls(manifest.project, location=manifest.location, service=service, **settings)
+        for spec in manifest.used_by(service):
+            cache._declare(
+                Declaration(
+                    name=SecretName(manifest.project, spec.name, spec.location),
+                    pin=spec.pin,
+                    type=spec.type,
+                    static=spec.mode == "static",
+                    hot_because=spec.because if spec.mode == "hot" else None,
+                    on_revoked=spec.on_revoked,
+                    fallback=spec.fallback,
+                )
+            )
+        return cache
+
+    def __getitem__(self, name: str) -> Secret[Any]:
+        """The handle of a secret that has been declared.
+
+        Raises:
+            KeyError: no entry, or more than one, uses a secret of that name.
+        """
+        found = [entry for entry in self._registry.all() if name in _names(entry)]
+        if len(found) != 1:
+            declared = ", ".join(sorted({entry.declaration.name.secret for entry in self._registry.all()}))
+            what = "is declared more than once" if found else f"is not declared; there are {declared or 'none'}"
+            raise KeyError(f"{name} {what}")
+        return found[0].handle
+
     @overload
     def secret(
         self,
@@ -207,7 +251,7 @@ class SecretCache:
             on_revoked=on_revoked,
             fallback=fallback,
         )
-        return self._registry.declare(declaration, self._entry).handle
+        return self._declare(declaration)
 
     def load(self, *, timeout: float = 10.0) -> None:
         """Load every declared secret, in parallel; returns when each has its newest usable version.
@@ -276,7 +320,7 @@ class SecretCache:
         """
         entries = self._registry.all()
         if secret is not None:
-            entries = [e for e in entries if secret in {e.declaration.name.secret, str(e.declaration.name)}]
+            entries = [entry for entry in entries if secret in _names(entry)]
             if not entries:
                 return None
         spread, asked, too_soon = self._worker.refresh(entries, deadline=deadline)
@@ -315,6 +359,9 @@ class SecretCache:
 
     def __repr__(self) -> str:
         return f"<SecretCache {self.project}: {len(self._registry)} entries>"
+
+    def _declare(self, declaration: Declaration) -> Secret[Any]:
+        return self._registry.declare(declaration, self._entry).handle
 
     def _entry(self, declaration: Declaration) -> LiveEntry:
         return LiveEntry(declaration, self._around, first_read=self._first_read)
@@ -356,6 +403,10 @@ class SecretCache:
         missing = [entry for entry in entries if not entry.loaded and not entry.fall_back()]
         if missing:
             raise SecretUnavailable(_unavailable(missing))
+
+
+def _names(entry: LiveEntry) -> set[str]:
+    return {entry.declaration.name.secret, str(entry.declaration.name)}
 
 
 def _unavailable(entries: list[LiveEntry]) -> str:

@@ -24,6 +24,7 @@ ADAPTERS = {
     "google_crc32c": {"secret_manager"},
     "grpc": {"secret_manager"},
     "jwt": {"auth", "keys"},
+    "yaml": {"document"},
 }
 
 #: Each module of the core, outermost last: a module imports only from those before it.
