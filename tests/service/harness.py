@@ -24,7 +24,7 @@ PATIENCE = 20.0
 
 
 class Service:
-    """One container: a gunicorn master and its workers."""
+    """One container: a gunicorn master and its workers. Of the arguments of a server the last one wins."""
 
     def __init__(self, cloud: LocalCloud, *args: str, workers: int = 4, env: dict[str, str] | None = None) -> None:
         self.cloud, self.workers = cloud, workers
@@ -43,20 +43,7 @@ class Service:
             **(env or {}),
         }
         self.process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "gunicorn",
-                "--workers",
-                str(workers),
-                "--bind",
-                f"127.0.0.1:{self.port}",
-                "--graceful-timeout",
-                "3",
-                "--no-control-socket",
-                *args,
-                "tests.service.app:create_app()",
-            ],
+            [sys.executable, "-m", *self.server(), *args],
             cwd=ROOT,
             env=environment,
             stdout=self.log,
@@ -83,6 +70,11 @@ class Service:
             self.process.wait(10)
         self.log.close()
         self.run_dir.cleanup()
+
+    def server(self) -> list[str]:
+        workers, bind = str(self.workers), f"127.0.0.1:{self.port}"
+        options = ["--workers", workers, "--bind", bind, "--graceful-timeout", "3", "--no-control-socket"]
+        return ["gunicorn", *options, "tests.service.app:create_app()"]
 
     @property
     def push_url(self) -> str:
@@ -153,6 +145,66 @@ class Service:
     def pids(self) -> list[int]:
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
         return [int(pid) for pid in children.split()]
+
+
+class AsgiService(Service):
+    """One container: a uvicorn supervisor and its workers."""
+
+    def server(self) -> list[str]:
+        options = ["--workers", str(self.workers), "--host", "127.0.0.1", "--port", str(self.port)]
+        return [
+            "uvicorn",
+            *options,
+            "--timeout-graceful-shutdown",
+            "3",
+            "--factory",
+            "tests.service.asgi_app:create_app",
+        ]
+
+
+class Users:
+    """Requests one after the other for as long as the block lasts, and what was wrong with any of them.
+
+    Args:
+        service: whom they ask.
+        count: how many ask at the same time.
+    """
+
+    def __init__(self, service: Service, count: int = 2) -> None:
+        self.service = service
+        self.count = count
+        self.floor = 1
+        self.answered = 0
+        self.wrong: list[str] = []
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=self._ask, daemon=True) for _ in range(count)]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join(10)
+
+    def wait_for_more(self, requests: int = 4) -> None:
+        """Wait until so many more requests have been answered."""
+        wanted = self.answered + requests
+        self.service.wait_until(lambda: self.answered >= wanted or self.wrong, f"{requests} more requests")
+
+    def _ask(self) -> None:
+        while not self._over.is_set():
+            floor = self.floor
+            try:
+                version, value = self.service.get()["API_KEY"]
+            except Exception as exc:  # noqa: BLE001  # whatever it is, the test wants to hear of it
+                self.wrong.append(repr(exc))
+                return
+            if version < floor or value != f"API_KEY-{version}":
+                self.wrong.append(f"{value} as version {version}, after version {floor} was acknowledged")
+            self.answered += 1
 
 
 def body_for(event: dict[str, str], *, published: str = "2026-01-01T00:00:00Z", data: str = "e30=") -> bytes:
