@@ -1,9 +1,10 @@
-"""The messages of one subscription: waiting, leased or gone. At least once, in no promised order."""
+"""The messages of one subscription: waiting, leased or gone. At least once; in order within an ordering key only."""
 
 import heapq
 import itertools
 import threading
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 
@@ -15,15 +16,45 @@ class Message:
     at: float
     data: bytes
     attributes: Mapping[str, str]
+    ordering_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How a subscription hands out its messages.
+
+    Args:
+        ordered: whether messages of one ordering key come one after the other.
+        retained: whether acknowledged messages are kept, so that a seek can bring them back.
+        attempts: how often a message is handed out before it is buried, 0 for ever.
+        backoff: shortest and longest wait before a message comes again; it doubles with each attempt.
+    """
+
+    ordered: bool = False
+    retained: bool = False
+    attempts: int = 0
+    backoff: tuple[float, float] = (0.0, 0.0)
+
+    def wait(self, attempt: int) -> float:
+        """Seconds until a message comes again after its `attempt`-th try."""
+        shortest, longest = self.backoff
+        # [documented]: exponential between the two ends; that it doubles is [assumed]. Doubling needs something to
+        # begin with.
+        return min(longest, max(shortest, 0.1 if attempt > 1 else 0.0) * 2.0 ** min(attempt - 1, 30))
 
 
 @dataclass(slots=True, eq=False)
 class _Entry:
     message: Message
+    due: float
+    # Its ordering key, where the subscription is ordered.
+    line: str = ""
     # How often it has been handed out; a lease is called by it.
     attempt: int = 0
     # Names the one item in the heap that counts: an entry moves by being pushed again.
     turn: int = 0
+    # Acknowledged while an earlier one of its key is not: it comes again where that one does [documented].
+    settled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +66,14 @@ class Lease:
     attempt: int
 
 
+def _for_ever() -> float:
+    return float("-inf")
+
+
+def _never(_message: Message, _attempt: int) -> bool:
+    return False
+
+
 class Backlog:
     """Hand out messages under leases.
 
@@ -42,19 +81,39 @@ class Backlog:
 
     Args:
         clock: monotonic seconds.
+        rules: how messages are handed out; it may be set anew.
+        oldest: wall time before which published messages are forgotten, acknowledged or not.
+        bury: takes a message that has had all its attempts, and says whether it did. It is called under the lock.
     """
 
-    def __init__(self, *, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float],
+        rules: Rules | None = None,
+        oldest: Callable[[], float] = _for_ever,
+        bury: Callable[[Message, int], bool] = _never,
+    ) -> None:
         self.changed = threading.Condition()
         self.closed = False
+        self.rules = rules or Rules()
+        # How many pulls wait: all are woken, as nobody knows which of them has room.
+        self.pulls = 0
         self._clock = clock
+        self._oldest = oldest
+        self._bury = bury
         self._entries: dict[int, _Entry] = {}
+        self._acknowledged: dict[int, Message] = {}
         self._due: list[tuple[float, int, int]] = []
+        # Ordering key -> its messages; only the first of a line is ever due.
+        self._lines: dict[str, deque[int]] = {}
         self._numbers = itertools.count(1)
 
     def __len__(self) -> int:
         """How many messages are not acknowledged."""
-        return len(self._entries)
+        with self.changed:
+            self._drop_old()
+            return sum(not entry.settled for entry in self._entries.values())
 
     def close(self) -> None:
         """Tell whoever waits for messages that there will be none."""
@@ -66,9 +125,11 @@ class Backlog:
         """Take in a message, to be handed out after `delay` seconds."""
         with self.changed:
             number = next(self._numbers)
-            self._entries[number] = _Entry(message)
-            self._move(number, self._clock() + delay)
-            self.changed.notify()
+            line = message.ordering_key if self.rules.ordered else ""
+            self._entries[number] = _Entry(message, self._clock() + delay, line)
+            if line:
+                self._lines.setdefault(line, deque()).append(number)
+            self._move(number, self._entries[number].due)
 
     def take(self, most: int, lease: float) -> list[Lease]:
         """Lease up to `most` messages for `lease` seconds; none where none is due."""
@@ -78,13 +139,20 @@ class Backlog:
             while len(taken) < most and self.due_in(now) == 0.0:
                 _, number, _ = heapq.heappop(self._due)
                 entry = self._entries[number]
-                entry.attempt += 1
-                self._move(number, now + lease)
-                taken.append(Lease(f"{number}-{entry.attempt}", entry.message, entry.attempt))
+                if self._spent(entry) and self._bury(entry.message, entry.attempt):
+                    self._forget(number)
+                    continue
+                taken.append(self._lease(number, now + lease))
+                # The later ones of its key come along, also those that were acknowledged [documented].
+                for follower in itertools.islice(self._lines.get(entry.line, ()), 1, None):
+                    self._entries[follower].settled = False
+                    if len(taken) < most:
+                        taken.append(self._lease(follower, now + lease))
         return taken
 
     def due_in(self, now: float | None = None) -> float | None:
         """Seconds until a message is due, 0.0 where one is, None where there is none. Call it under `changed`."""
+        self._drop_old()
         while self._due:
             due, number, turn = self._due[0]
             entry = self._entries.get(number)
@@ -97,7 +165,14 @@ class Backlog:
         """Forget a message, also where the lease has run out meanwhile [documented]; False where it has gone."""
         number, _ = _parts(lease)
         with self.changed:
-            return self._entries.pop(number, None) is not None
+            entry = self._entries.get(number)
+            if entry is None or entry.settled:
+                return False
+            if self._first(number, entry):
+                self._forget(number, acknowledged=True)
+            else:
+                entry.settled = True
+            return True
 
     def extend(self, lease: str, seconds: float) -> bool:
         """Let a lease end `seconds` from now; False where it has ended already."""
@@ -107,13 +182,91 @@ class Backlog:
             if entry is None or entry.attempt != attempt:
                 return False
             self._move(number, self._clock() + seconds)
-            self.changed.notify()
             return True
+
+    def refuse(self, lease: str, wait: float | None = None) -> bool:
+        """End a lease: its message comes again after `wait` seconds, None as the rules say, or is buried."""
+        number, attempt = _parts(lease)
+        with self.changed:
+            entry = self._entries.get(number)
+            if entry is None or entry.attempt != attempt:
+                return False
+            if self._spent(entry) and self._first(number, entry) and self._bury(entry.message, entry.attempt):
+                self._forget(number)
+                return True
+            return self.extend(lease, self.rules.wait(attempt) if wait is None else wait)
+
+    def messages(self) -> tuple[list[Message], list[Message]]:
+        """Those that are not acknowledged, and those that are and are kept."""
+        with self.changed:
+            self._drop_old()
+            waiting = [entry for entry in self._entries.values() if not entry.settled]
+            settled = [entry.message for entry in self._entries.values() if entry.settled]
+            return [entry.message for entry in waiting], [*self._acknowledged.values(), *settled]
+
+    def replace(self, waiting: Iterable[Message], acknowledged: Iterable[Message]) -> None:
+        """Begin anew with these messages; leases end, and their acknowledgements say nothing any more."""
+        with self.changed:
+            for known in (self._entries, self._due, self._lines, self._acknowledged):
+                known.clear()
+            for message in acknowledged:
+                self._acknowledged[next(self._numbers)] = message
+            for message in waiting:
+                self.put(message)
+
+    def _spent(self, entry: _Entry) -> bool:
+        return 0 < self.rules.attempts <= entry.attempt
+
+    def _lease(self, number: int, until: float) -> Lease:
+        entry = self._entries[number]
+        entry.attempt += 1
+        # A lease that runs out is a refusal: the message waits as after one [documented].
+        self._move(number, until + self.rules.wait(entry.attempt))
+        return Lease(f"{number}-{entry.attempt}", entry.message, entry.attempt)
 
     def _move(self, number: int, due: float) -> None:
         entry = self._entries[number]
+        entry.due = due
         entry.turn += 1
-        heapq.heappush(self._due, (due, number, entry.turn))
+        if self._first(number, entry):
+            heapq.heappush(self._due, (due, number, entry.turn))
+            self.changed.notify_all() if self.pulls else self.changed.notify()
+
+    def _first(self, number: int, entry: _Entry) -> bool:
+        return not entry.line or self._lines[entry.line][0] == number
+
+    def _forget(self, number: int, *, acknowledged: bool = False) -> None:
+        entry = self._entries.pop(number)
+        if acknowledged:
+            self._keep(number, entry.message)
+        if not entry.line:
+            return
+        line = self._lines[entry.line]
+        line.remove(number)
+        while line and self._entries[line[0]].settled:
+            settled = line.popleft()
+            self._keep(settled, self._entries.pop(settled).message)
+        if line:
+            self._move(line[0], self._entries[line[0]].due)
+        else:
+            del self._lines[entry.line]
+
+    def _keep(self, number: int, message: Message) -> None:
+        if self.rules.retained:
+            self._acknowledged[number] = message
+
+    def _drop_old(self) -> None:
+        oldest = self._oldest()
+        while self._entries:
+            number, entry = next(iter(self._entries.items()))
+            if entry.message.at >= oldest:
+                break
+            self._forget(number)
+        while self._acknowledged:
+            number, message = next(iter(self._acknowledged.items()))
+            if message.at >= oldest:
+                break
+            del self._acknowledged[number]
 
 
 def _parts(lease: str) -> tuple[int, int]:

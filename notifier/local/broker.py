@@ -5,10 +5,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import grpc
 
+from . import pubsub_dead_letters
 from .backlog import Message
 from .issuer import Issuer
 from .ports import Report, Wall
@@ -46,6 +48,7 @@ class Broker:
         ids = itertools.count(_FIRST_ID)
         self._next_id: Callable[[], str] = lambda: str(next(ids))
         self.faults = PublishFaults(self._next_id)
+        self._dead_letters = pubsub_dead_letters.DeadLetters(self.publish)
         self._pushed = threading.Condition()
         self._pushes: deque[PushAttempt] = deque(maxlen=_KEPT)
 
@@ -93,12 +96,12 @@ class Broker:
             for subscription in self._attached(name):
                 subscription.orphan()
 
-    def publish(self, topic: str, data: bytes, attributes: Mapping[str, str]) -> str | None:
+    def publish(self, topic: str, data: bytes, attributes: Mapping[str, str], ordering_key: str = "") -> str | None:
         """Send one message to every subscription of the topic; None where there is no such topic."""
         with self._lock:
             if topic not in self._topics:
                 return None
-            message = Message(self._next_id(), self._wall(), data, dict(attributes))
+            message = Message(self._next_id(), self._wall(), data, dict(attributes), ordering_key)
             attached = self._attached(topic)
         for sent, delay in self.faults.apply(topic, message):
             for subscription in attached:
@@ -131,11 +134,15 @@ class Broker:
             if message.name in self._subscriptions:
                 raise exists(message.name)
             self.topic(message.topic)
+            if message.HasField("dead_letter_policy"):
+                self.topic(message.dead_letter_policy.dead_letter_topic)
             subscription = Subscription(
                 message,
                 issuer=self._issuer,
                 timeout=self._push_timeout,
                 done=self._push_done,
+                wall=self._wall,
+                bury=self._bury,
                 strip_signature=strip_signature,
             )
             self._subscriptions[message.name] = subscription
@@ -185,9 +192,19 @@ class Broker:
             ending = list(self._subscriptions.values())
         for subscription in ending:
             subscription.close(deadline)
+        self._dead_letters.close()
 
     def _attached(self, topic: str) -> list[Subscription]:
         return [one for one in self._subscriptions.values() if one.message.topic == topic]
+
+    def _bury(self, subscription: Subscription, message: Message, attempts: int) -> bool:
+        topic = subscription.message.dead_letter_policy.dead_letter_topic
+        # No lock: this is called under a backlog's. Without a topic to go to, the message stays [documented].
+        if topic not in self._topics:
+            return False
+        attributes = pubsub_dead_letters.attributes(message, subscription=subscription.name, attempts=attempts)
+        self._dead_letters.send(topic, replace(message, attributes=attributes))
+        return True
 
     def _push_done(self, attempt: PushAttempt) -> None:
         with self._pushed:

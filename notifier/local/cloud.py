@@ -182,6 +182,7 @@ class LocalCloud:
         backoff: tuple[float, float] | None = None,
         strip_signature: bool = False,
         filter: str = "",  # noqa: A002 - the field's name
+        dead_letter: tuple[str, int] | None = None,
     ) -> str:
         """Push a topic's messages to a URL, and return the full name of the subscription; see `PubSub.create_push`.
 
@@ -199,5 +200,6 @@ class LocalCloud:
             backoff=backoff,
             strip_signature=strip_signature,
             filter=filter,
+            dead_letter=dead_letter and (self.create_topic(dead_letter[0]), dead_letter[1]),
         )
         return subscription

@@ -19,11 +19,12 @@ ACKNOWLEDGING = frozenset({102, 200, 201, 202, 204})
 _USER_AGENT = "CloudPubSub-Google"
 
 
-def body(subscription: str, message: Message) -> bytes:
+def body(subscription: str, message: Message, *, attempt: int = 0) -> bytes:
     """Wrap a message for a push.
 
     Keys as [documented], each in both spellings; `attributes` is left out where there are none [documented], and so
-    is `data` where it is empty [assumed: both follow proto3's JSON].
+    is `data` where it is empty [assumed: both follow proto3's JSON]. `deliveryAttempt` stands beside the message, and
+    only where the subscription has a dead letter policy [documented].
     """
     wrapped: dict[str, Any] = {}
     if message.attributes:
@@ -32,7 +33,10 @@ def body(subscription: str, message: Message) -> bytes:
         wrapped["data"] = base64.b64encode(message.data).decode()
     wrapped["messageId"] = wrapped["message_id"] = message.id
     wrapped["publishTime"] = wrapped["publish_time"] = published(message.at)
-    return json.dumps({"message": wrapped, "subscription": subscription}, ensure_ascii=False).encode()
+    if message.ordering_key:
+        wrapped["orderingKey"] = message.ordering_key  # [documented]
+    counted = {"deliveryAttempt": attempt} if attempt else {}
+    return json.dumps({**counted, "message": wrapped, "subscription": subscription}, ensure_ascii=False).encode()
 
 
 def headers(content: bytes, token: str | None) -> dict[str, str]:

@@ -92,6 +92,7 @@ class PubSub:
         backoff: tuple[float, float] | None = None,
         strip_signature: bool = False,
         filter: str = "",  # noqa: A002 - the field's name
+        dead_letter: tuple[str, int] | None = None,
     ) -> None:
         """Create a subscription that pushes, from inside the process.
 
@@ -104,6 +105,7 @@ class PubSub:
             ack_deadline: seconds, 10 to 600.
             backoff: shortest and longest wait of the retry policy; None means none.
             filter: an expression of the filter language; what does not match is not delivered.
+            dead_letter: the full name of the topic for messages that were not acknowledged in so many attempts.
             strip_signature: push tokens as a service finds them that only Cloud Run's invoker check lets in: with
                 `SIGNATURE_REMOVED_BY_GOOGLE` in place of the signature.
 
@@ -120,6 +122,9 @@ class PubSub:
         if backoff is not None:
             message.retry_policy.minimum_backoff.FromMilliseconds(int(backoff[0] * 1000))
             message.retry_policy.maximum_backoff.FromMilliseconds(int(backoff[1] * 1000))
+        if dead_letter is not None:
+            policy = message.dead_letter_policy
+            policy.dead_letter_topic, policy.max_delivery_attempts = dead_letter
         self._subscriber.create(message, _HERE, strip_signature=strip_signature)
 
     def undelivered(self, subscription: str) -> int:

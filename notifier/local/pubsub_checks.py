@@ -21,13 +21,13 @@ _MOST_ATTRIBUTES, _LONGEST_KEY, _LONGEST_VALUE = 100, 256, 1024
 _LARGEST_MESSAGE = 10_000_000
 _SHORTEST_DEADLINE, _LONGEST_DEADLINE = 10, 600
 _LONGEST_BACKOFF = 600
+_FEWEST_ATTEMPTS, _MOST_ATTEMPTS = 5, 100
 
 # What this local Pub/Sub does not do is refused, never silently ignored.
 _NOT_HERE = (
     "bigquery_config",
     "bigtable_config",
     "cloud_storage_config",
-    "dead_letter_policy",
     "enable_exactly_once_delivery",
     "enable_message_ordering",
     "message_transforms",
@@ -98,6 +98,16 @@ def subscription(given: Any) -> None:
         raise _invalid(f"Invalid filter given: {exc}") from exc
     if given.HasField("retry_policy"):
         _retry_policy(given.retry_policy)
+    if given.HasField("dead_letter_policy"):
+        _dead_letter_policy(given.dead_letter_policy)
+
+
+def _dead_letter_policy(policy: Any) -> None:
+    attempts = policy.max_delivery_attempts
+    if attempts and not _FEWEST_ATTEMPTS <= attempts <= _MOST_ATTEMPTS:
+        # The bounds are [documented], the code is [seen in Google's emulator].
+        raise Refusal(grpc.StatusCode.OUT_OF_RANGE, f"Invalid `max_delivery_attempts` given ({attempts}).")
+    topic_name(policy.dead_letter_topic)
 
 
 def ack_deadline(seconds: int) -> None:

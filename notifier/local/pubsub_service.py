@@ -194,6 +194,7 @@ class SubscriberService:
             return
         leases: list[Lease] = []
         with backlog.changed:
+            backlog.pulls += 1
             while not (leases or gone.is_set() or backlog.closed):
                 leases = backlog.take(most, subscription.lease)
                 left_over = until - time.monotonic()
@@ -201,12 +202,13 @@ class SubscriberService:
                     break
                 due = backlog.due_in()
                 backlog.changed.wait(left_over if due is None else min(due, left_over))
+            backlog.pulls -= 1
         for lease in leases:
-            answer.received_messages.append(_received(lease))
+            answer.received_messages.append(_received(lease, counted=subscription.counted))
 
 
-def _received(lease: Lease) -> Any:
-    received = pubsub.ReceivedMessage.pb()(ack_id=lease.id)
+def _received(lease: Lease, *, counted: bool) -> Any:
+    received = pubsub.ReceivedMessage.pb()(ack_id=lease.id, delivery_attempt=lease.attempt if counted else 0)
     received.message.data = lease.message.data
     received.message.attributes.update(lease.message.attributes)
     received.message.message_id = lease.message.id

@@ -33,12 +33,14 @@ class Endpoint:
         timeout: seconds for the request: the ack deadline [documented].
         token: makes the OIDC token of a request, None where none is sent.
         backoff: the shortest and the longest wait of the retry policy, None where there is none.
+        counted: whether requests say which attempt they are.
     """
 
     url: str
     timeout: float
     token: Callable[[], str] | None = None
     backoff: tuple[float, float] | None = None
+    counted: bool = False
 
     def wait(self, attempt: int) -> float:
         """Seconds until a message goes out again after its `attempt`-th refusal."""
@@ -152,7 +154,7 @@ class Pusher:
         if attempt.acknowledged:
             self._backlog.acknowledge(lease.id)
         else:
-            self._backlog.extend(lease.id, endpoint.wait(lease.attempt))
+            self._backlog.refuse(lease.id, endpoint.wait(lease.attempt))
         self._done(attempt)
 
     def _status(self, endpoint: Endpoint, lease: Lease) -> int | None:
@@ -164,7 +166,8 @@ class Pusher:
                 if self._backlog.closed:
                     return None
                 self._open.add(opened)
-            content = delivery.body(self._subscription, lease.message)
+            attempt = lease.attempt if endpoint.counted else 0
+            content = delivery.body(self._subscription, lease.message, attempt=attempt)
             token = endpoint.token() if endpoint.token else None
             return delivery.post(opened, endpoint.url, content, delivery.headers(content, token))
         except (OSError, http.client.HTTPException, ValueError):

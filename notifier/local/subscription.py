@@ -6,9 +6,10 @@ from typing import Any
 
 from google.protobuf import duration_pb2
 
-from .backlog import Backlog, Message
+from .backlog import Backlog, Message, Rules
 from .filters import parse
 from .issuer import Issuer, without_signature
+from .ports import Wall
 from .push import Endpoint, PushAttempt, Pusher
 
 
@@ -21,6 +22,9 @@ _SHORTEST_BACKOFF, _LONGEST_BACKOFF = 10.0, 600.0
 # What the name of a deleted topic becomes in its subscriptions [documented].
 DELETED_TOPIC = "_deleted-topic_"
 
+# Of a dead letter policy that says nothing [documented].
+_ATTEMPTS = 5
+
 _DAY = 24 * 3600
 
 
@@ -32,6 +36,8 @@ class Subscription:
         issuer: signs the tokens of pushes.
         timeout: seconds for a push in place of the ack deadline, None for the ack deadline.
         done: told of each push.
+        wall: wall time, for what is retained.
+        bury: takes a message that has had all its attempts, with their number; False where there is no place for it.
         strip_signature: push tokens as Cloud Run hands them on.
     """
 
@@ -42,11 +48,18 @@ class Subscription:
         issuer: Issuer,
         timeout: float | None,
         done: Callable[[PushAttempt], None],
+        wall: Wall,
+        bury: Callable[["Subscription", Message, int], bool],
         strip_signature: bool = False,
     ) -> None:
         _complete(message)
         self.message = message
-        self.backlog = Backlog(clock=time.monotonic)
+        self.backlog = Backlog(
+            clock=time.monotonic,
+            rules=self._rules(),
+            oldest=lambda: wall() - _seconds(message.message_retention_duration),
+            bury=lambda spent, attempts: bury(self, spent, attempts),
+        )
         self._wanted = parse(message.filter)
         self._issuer = issuer
         self._timeout = timeout
@@ -58,6 +71,11 @@ class Subscription:
     def name(self) -> str:
         """Its full name."""
         return str(self.message.name)
+
+    @property
+    def counted(self) -> bool:
+        """Whether deliveries say which attempt they are: only where there is a dead letter policy [documented]."""
+        return bool(self.message.HasField("dead_letter_policy"))
 
     @property
     def lease(self) -> float:
@@ -80,8 +98,7 @@ class Subscription:
 
     def hand_back(self, lease: str) -> None:
         """Take a message back that was not acknowledged: again at once, or by the retry policy."""
-        backoff = self._backoff()
-        self.backlog.extend(lease, backoff[0] if backoff else 0.0)
+        self.backlog.refuse(lease)
 
     def close(self, deadline: float) -> None:
         """End pushing by `deadline` (monotonic)."""
@@ -106,16 +123,22 @@ class Subscription:
             timeout=self._timeout or self.lease,
             token=token,
             backoff=self._backoff(),
+            counted=self.counted,
         )
+
+    def _rules(self) -> Rules:
+        attempts = self.message.dead_letter_policy.max_delivery_attempts if self.counted else 0
+        return Rules(attempts=attempts, backoff=self._backoff() or (0.0, 0.0))
 
     def _backoff(self) -> tuple[float, float] | None:
         if not self.message.HasField("retry_policy"):
             return None
         policy = self.message.retry_policy
-        return (
-            policy.minimum_backoff.ToTimedelta().total_seconds(),
-            policy.maximum_backoff.ToTimedelta().total_seconds(),
-        )
+        return _seconds(policy.minimum_backoff), _seconds(policy.maximum_backoff)
+
+
+def _seconds(duration: Any) -> float:
+    return float(duration.ToTimedelta().total_seconds())
 
 
 def _complete(message: Any) -> None:
@@ -130,4 +153,6 @@ def _complete(message: Any) -> None:
             policy.minimum_backoff.FromMilliseconds(int(_SHORTEST_BACKOFF * 1000))
         if not policy.HasField("maximum_backoff"):
             policy.maximum_backoff.FromMilliseconds(int(_LONGEST_BACKOFF * 1000))
+    if message.HasField("dead_letter_policy") and not message.dead_letter_policy.max_delivery_attempts:
+        message.dead_letter_policy.max_delivery_attempts = _ATTEMPTS
     message.state = type(message).State.Value("ACTIVE")

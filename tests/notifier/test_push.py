@@ -85,6 +85,28 @@ def test_a_filter(cloud, news, endpoint):
     assert 0 == cloud.pubsub.undelivered(subscription)
 
 
+def test_dead_letters(cloud, news, endpoint):
+    """A message that is refused as often as agreed goes to the dead letter topic and says where it comes from."""
+    endpoint.answers = [503] * 5
+    cloud.push_to(endpoint.url, topic=news, backoff=AT_ONCE, dead_letter=("graves", 5))
+    cloud.push_to(endpoint.url, topic="graves", name="visitor")
+    sent = cloud.pubsub.publish(news, b"x", {"a": "b"})
+    *tries, buried = endpoint.wait_for(6)
+
+    assert [1, 2, 3, 4, 5] == [request.body["deliveryAttempt"] for request in tries]
+    assert {sent} == {request.message["messageId"] for request in tries}
+    assert sent != buried.message["messageId"]
+    assert "deliveryAttempt" not in buried.body
+    assert {
+        "a": "b",
+        "CloudPubSubDeadLetterSourceDeliveryCount": "5",
+        "CloudPubSubDeadLetterSourceSubscription": "push",
+        "CloudPubSubDeadLetterSourceSubscriptionProject": "demo",
+        "CloudPubSubDeadLetterSourceTopicPublishTime": tries[0].message["publishTime"].replace("Z", "+00:00"),
+    } == buried.message["attributes"]
+    assert 0 == cloud.pubsub.undelivered("projects/demo/subscriptions/push")
+
+
 def test_no_sender_no_token(cloud, news, endpoint):
     """Without a sender no token is sent."""
     cloud.push_to(endpoint.url, topic=news, sender=None)
