@@ -9,11 +9,9 @@ the files' inode and times, say what to read again: within one tick of the kerne
 and get its old inode number, time and size back.
 """
 
-import hashlib
 import logging
 import mmap
 import os
-import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from .errors import KeyturnError
+from .errors import BoardError
 from .knowledge import Knowledge
 from .locks import RecordLock
 from .names import SecretName
@@ -49,10 +47,6 @@ _CLAIM: Final = "claim-"
 
 #: The last member to leave may remove the directory under one that is just opening it.
 _TRIES: Final = 20
-
-
-class BoardError(KeyturnError, OSError):
-    """The board could not be opened or written: no space, no permission, a stopped writer. What it held, it holds."""
 
 
 class Board:
@@ -292,9 +286,9 @@ def _map(path: Path) -> tuple["memoryview[int]", tuple[int, int]]:
     try:
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
-        draft = path.with_name(f"{_GENERATION}-{secrets.token_hex(8)}")
+        draft = path.with_name(f"{_GENERATION}-{os.urandom(8).hex()}")
         # Not from 0: a directory that was removed and made again must not repeat a generation that somebody has seen.
-        start = secrets.randbits(48) << 8
+        start = int.from_bytes(os.urandom(6), "little") << 8
         try:
             _write(draft, start.to_bytes(_WORD, "little") * (1 + _SERIALS), os.O_EXCL)
             with suppress(FileExistsError):
@@ -326,6 +320,8 @@ def _granted(path: Path) -> float | None:
 
 
 def _file_name(name: SecretName) -> str:
+    import hashlib
+
     return f"{_PREFIX}{hashlib.sha256(name.path.encode()).hexdigest()[:16]}{_SUFFIX}"
 
 

@@ -3,7 +3,6 @@
 All of this is cheap, and all of it comes before a download of keys: what the claims settle costs nothing.
 """
 
-import hmac
 import json
 import re
 from base64 import urlsafe_b64decode
@@ -137,6 +136,8 @@ def _among(given: Any, wanted: Sequence[str]) -> str | None:
     if not isinstance(given, str):
         return None
     shown = given.encode("utf-8", "surrogatepass")
+    import hmac  # late: it brings OpenSSL's bindings, which a service may never need
+
     equal = [name for name in wanted if hmac.compare_digest(shown, name.encode())]
     return equal[0] if equal else None
 

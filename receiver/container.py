@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .board import Board, BoardError
+from .board import Board
+from .errors import BoardError
 from .knowledge import Knowledge
 from .names import SecretName
 from .rundir import open_run_dir

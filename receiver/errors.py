@@ -23,6 +23,10 @@ class ConfigurationError(KeyturnError):
     """Something in the surroundings is set so that keyturn cannot keep its promises; the message says what to do."""
 
 
+class BoardError(KeyturnError, OSError):
+    """The board could not be opened or written: no space, no permission, a stopped writer. What it held, it holds."""
+
+
 class ValueRejected(KeyturnError):
     """A payload is not of the declared type, so it never becomes the value; the text repeats nothing of it."""
 

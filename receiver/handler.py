@@ -8,15 +8,15 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from .auth import Auth
-from .board import BoardError
 from .cache import SecretCache
 from .envelopes import read_event
 from .errors import (
     Answer,
+    BoardError,
     ConfigurationError,
     Forbidden,
     KeysUnavailable,
@@ -105,15 +105,15 @@ class PushHandler:
             body.
         """
         began = self._clock()
-        folded = _folded(headers)
+        fields = folded(headers.items())
         try:
-            self._auth.verify(folded.get("authorization"))
+            self._auth.verify(fields.get("authorization"))
         except PushRefused as exc:
             return self._count(_refuse(exc))
         if content_length is not None and content_length > MAX_BODY:
             return self._count(_too_large())
         left = DEADLINE - (self._clock() - began)
-        return lambda body: self._count(self._answer(folded, body, left))
+        return lambda body: self._count(self._answer(fields, body, left))
 
     def _answer(self, headers: Mapping[str, str], body: bytes, left: float) -> Answer:
         deadline = self._clock() + left
@@ -196,10 +196,11 @@ def _too_large() -> Answer:
     return Answer.TOO_LARGE
 
 
-def _folded(headers: Mapping[str, str]) -> dict[str, str]:
+def folded(fields: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return a request's header fields by their names in lower case."""
     # A field that comes several times is one list [RFC 9110, 5.3], which is no valid token and no valid name.
-    folded: dict[str, str] = {}
-    for name, value in headers.items():
+    found: dict[str, str] = {}
+    for name, value in fields:
         key = name.lower()
-        folded[key] = f"{folded[key]}, {value}" if key in folded else value
-    return folded
+        found[key] = f"{found[key]}, {value}" if key in found else value
+    return found

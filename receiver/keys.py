@@ -7,7 +7,6 @@ again) until the cooldown has passed, and no longer, since after it the stranger
 in. As a rule nobody notices, for the issuer publishes keys before it signs with them.
 """
 
-import ipaddress
 import json
 import os
 import re
@@ -18,7 +17,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from .download import download
 from .errors import ConfigurationError, KeysUnavailable, Unauthenticated
 
 
@@ -151,6 +149,8 @@ class PublishedKeys:
             url = self.address()
         except ConfigurationError as exc:
             raise KeysUnavailable(str(exc)) from None
+        from .download import download
+
         answer = download(url, timeout=self._timeout, largest=_LARGEST)
         keys = _keys(answer.body) if answer is not None else {}
         if answer is None or not keys:
@@ -174,6 +174,8 @@ def _trusted(url: str) -> None:
 
 
 def _is_loopback(host: str) -> bool:
+    import ipaddress
+
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -9,7 +9,6 @@ belongs to the process too.
 
 import fcntl
 import os
-import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -164,7 +163,7 @@ class SignOfLife:
             OSError: the file cannot be made or locked.
         """
         for _ in range(_TRIES):
-            name = f"w-{secrets.token_hex(8)}"
+            name = f"w-{os.urandom(8).hex()}"
             with _BOOK.guard:
                 fd = os.open(directory / f"{name}{LIFE}", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
                 # A sweeper that found it before it was locked has taken it for dead: begin again under another name.

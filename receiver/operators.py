@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from .auth import Auth
-from .board import BoardError
 from .cache import SecretCache
-from .errors import ConfigurationError, PushRefused
+from .errors import BoardError, ConfigurationError, PushRefused
 from .telemetry import entry as log
 from .worker import Spread
 

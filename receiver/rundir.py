@@ -5,9 +5,7 @@ mode and kind are checked before anything in it is believed. Processes that shar
 the directory; two containers that mount one volume do not.
 """
 
-import hashlib
 import os
-import secrets
 import stat
 import sys
 import tempfile
@@ -121,7 +119,7 @@ def open_run_dir(
             if named is not None:
                 candidate.mkdir(mode=0o700, parents=True, exist_ok=True)
             run_dir.ensure()
-            with run_dir.address(f"w-{secrets.token_hex(8)}.sock"):
+            with run_dir.address(f"w-{os.urandom(8).hex()}.sock"):
                 return run_dir
         except (OSError, ConfigurationError) as exc:
             refusals.append(f"{candidate} ({exc.strerror if isinstance(exc, OSError) else exc})")
@@ -145,5 +143,7 @@ def _name(key: str) -> str:
         namespace = Path("/proc/self/ns/pid").stat().st_ino
     except OSError:  # not Linux, or /proc is not mounted
         namespace = 0
+    import hashlib
+
     digest = hashlib.sha256(f"{os.geteuid()}\n{namespace}\n{key}".encode()).hexdigest()
     return f"keyturn-{digest[:16]}"

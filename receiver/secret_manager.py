@@ -1,6 +1,5 @@
 """The source that is Google Secret Manager, through the official client."""
 
-import ipaddress
 import os
 import random
 import threading
@@ -199,6 +198,8 @@ def _connect(location: str) -> "SecretManagerServiceClient":
 
 def _only_loopback(address: str) -> None:
     host = address.rpartition(":")[0].strip("[]")
+    import ipaddress
+
     try:
         loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:

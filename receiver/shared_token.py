@@ -1,7 +1,5 @@
 """Let operators in who show a token that they share with the service."""
 
-import hmac
-
 from .auth import bearer
 from .errors import Forbidden, KeysUnavailable, SecretRevoked, SecretUnavailable
 from .secret import Secret
@@ -31,6 +29,8 @@ class SharedToken:
 
     def verify(self, authorization: str | None) -> str:
         """See `Auth.verify`."""
+        import hmac
+
         token = bearer(authorization)
         if not hmac.compare_digest(token.encode(), self._wanted().encode()):
             raise Forbidden("the token is not the one that this service shares with its operators")

@@ -17,8 +17,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from .board import Board, BoardError
-from .errors import ConfigurationError
+from .board import Board
+from .errors import BoardError, ConfigurationError
 from .knowledge import Knowledge
 from .listener import Apply, Listener
 from .locks import LAG, LIFE, SOCKET, UNBORN, SignOfLife, bury

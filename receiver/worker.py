@@ -5,25 +5,27 @@ its own entries meanwhile, and answers when all have confirmed. A worker that di
 start of each request and merges the board before the request runs.
 """
 
-import hashlib
 import logging
 import threading
 from collections.abc import Callable, Iterable
 from enum import Enum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from .board import BoardError
 from .callbacks import PATIENCE
-from .container import Container
 from .entry import Rest, Verdict
-from .errors import ConfigurationError
+from .errors import BoardError, ConfigurationError
 from .knowledge import Knowledge
 from .live import LiveEntry
 from .names import SecretName
 from .registry import Registry
-from .siblings import SiblingStats
 from .telemetry import entry as log
 from .threads import each, spawn
+
+
+# Late: sockets, mappings and files are for those who serve, not for all who import.
+if TYPE_CHECKING:
+    from .container import Container
+    from .siblings import SiblingStats
 
 
 #: How long one refresh may spend upstream, in seconds: well inside a push's ack deadline.
@@ -96,7 +98,7 @@ class Worker:
         container = self._container
         return container is not None and container.seen == container.generation
 
-    def join(self) -> Container:
+    def join(self) -> "Container":
         """Become a member of the container, where this process is none yet.
 
         Raises:
@@ -105,6 +107,8 @@ class Worker:
         container = self._container
         if container is not None:
             return container
+        from .container import Container
+
         new = False
         with self._lock:
             if self._container is None:
@@ -138,8 +142,10 @@ class Worker:
         if container is not None:
             container.after_fork()
 
-    def stats(self) -> SiblingStats:
+    def stats(self) -> "SiblingStats":
         """How this worker stands with the others."""
+        from .siblings import SiblingStats
+
         container = self._container
         return container.stats() if container is not None else SiblingStats(attending=False, members=0, lagging=0)
 
@@ -244,7 +250,7 @@ class Worker:
     def _hear(self, name: SecretName, news: Knowledge) -> bool:
         return not any(_may_mend(rest) for rest in self._apply(name, news, path="sibling"))
 
-    def _catch_up(self, container: Container) -> None:
+    def _catch_up(self, container: "Container") -> None:
         try:
             generation = container.merge_board()
         except BoardError as exc:
@@ -323,6 +329,8 @@ def _may_mend(rest: Rest) -> bool:
 
 
 def _digest(entry: LiveEntry) -> str:
+    import hashlib
+
     return hashlib.sha256(repr(entry.declaration.key).encode()).hexdigest()[:16]
 
 

@@ -107,6 +107,18 @@ def test_importing_receiver_is_cheap():
     assert "[]" == found.stdout.strip()
 
 
+def test_every_public_name_can_be_had():
+    """The door's list and its table are the same, and each name leads somewhere."""
+    import receiver
+
+    assert set(receiver.__all__) == set(receiver._HOMES)
+    for name in receiver.__all__:
+        assert name in dir(receiver)
+        assert getattr(receiver, name).__name__ == name
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = receiver.nothing
+
+
 def test_notifier_uses_public_names_of_receiver_only():
     """The notifier sees the receiver as every user does."""
     for path in modules("notifier"):

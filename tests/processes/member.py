@@ -9,7 +9,8 @@ import threading
 import time
 from pathlib import Path
 
-from receiver.board import Board, BoardError
+from receiver.board import Board
+from receiver.errors import BoardError
 from receiver.knowledge import Knowledge
 from receiver.locks import RecordLock, SignOfLife
 from receiver.names import SecretName

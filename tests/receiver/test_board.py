@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from receiver.board import Board, BoardError
-from receiver.errors import ConfigurationError
+from receiver.board import Board
+from receiver.errors import BoardError, ConfigurationError
 from receiver.knowledge import Knowledge
 from receiver.locks import RecordLock, SignOfLife, bury
 from receiver.names import SecretName

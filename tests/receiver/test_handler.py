@@ -8,8 +8,7 @@ from types import MappingProxyType
 import pytest
 
 from receiver import Insecure, SecretCache
-from receiver.board import BoardError
-from receiver.errors import Answer, ConfigurationError, Forbidden, KeysUnavailable, Unauthenticated
+from receiver.errors import Answer, BoardError, ConfigurationError, Forbidden, KeysUnavailable, Unauthenticated
 from receiver.events import MAX_BODY
 from receiver.handler import DEADLINE, PushHandler
 from receiver.knowledge import SECOND, Knowledge

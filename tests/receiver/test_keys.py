@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from notifier.local.issuer import Issuer, SigningKey
-from receiver import OIDC, keys
+from receiver import OIDC
 from receiver.errors import Answer, ConfigurationError, KeysUnavailable, Unauthenticated
 from receiver.keys import COOLDOWN, FAILURE_COOLDOWN, KEYS_VARIABLE, PublishedKeys
 
@@ -642,7 +642,7 @@ def test_a_thread_that_dies_in_its_download_holds_nobody(published, clock, monke
         raise SystemExit
 
     with monkeypatch.context() as dying:
-        dying.setattr(keys, "download", killed)
+        dying.setattr("receiver.download.download", killed)
         with pytest.raises(SystemExit):
             published.find("k1")
     clock.now = FAILURE_COOLDOWN
