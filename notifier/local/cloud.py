@@ -7,6 +7,7 @@ from typing import Self
 from google.cloud import secretmanager
 
 from .clients import Clients, PublisherClient, SubscriberClient
+from .clocks import Clock
 from .control import Control
 from .issuer import Issuer
 from .ports import Report, Wall, unheard
@@ -55,7 +56,7 @@ class LocalCloud:
     ) -> None:
         self.project = project
         self._ports = (secret_manager_port, pubsub_port, keys_port)
-        self._wall = wall
+        self.clock = Clock(wall)
         self._report = report
         self._push_timeout = push_timeout
         self._keys_max_age = keys_max_age
@@ -71,18 +72,18 @@ class LocalCloud:
         """
         secret_manager_port, pubsub_port, keys_port = self._ports
         with contextlib.ExitStack() as started:
-            self.issuer = Issuer(wall=self._wall, max_age=self._keys_max_age)
+            self.issuer = Issuer(wall=self.clock, max_age=self._keys_max_age)
             self.pubsub = started.enter_context(
                 PubSub(
                     issuer=self.issuer,
-                    wall=self._wall,
+                    wall=self.clock,
                     port=pubsub_port,
                     report=self._report,
                     push_timeout=self._push_timeout,
                 )
             )
             self.secret_manager = started.enter_context(
-                SecretManager(topics=self.pubsub, wall=self._wall, port=secret_manager_port, report=self._report)
+                SecretManager(topics=self.pubsub, wall=self.clock, port=secret_manager_port, report=self._report)
             )
             control = Control(self.secret_manager, self.pubsub, self.issuer)
             web = WebServer(control.routes(), port=keys_port)
@@ -95,6 +96,14 @@ class LocalCloud:
     def stop(self) -> None:
         """End all servers within a few seconds, whatever is under way; harmless where nothing runs."""
         self._running.close()
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock, and let all happen that is due by then: nothing sleeps.
+
+        Rotations, expiries and the delayed ends of versions have been announced when this returns.
+        """
+        self.clock.advance(seconds)
+        self.secret_manager.settle()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -183,6 +192,8 @@ class LocalCloud:
         strip_signature: bool = False,
         filter: str = "",  # noqa: A002 - the field's name
         dead_letter: tuple[str, int] | None = None,
+        unwrapped: bool = False,
+        write_metadata: bool = False,
     ) -> str:
         """Push a topic's messages to a URL, and return the full name of the subscription; see `PubSub.create_push`.
 
@@ -200,6 +211,8 @@ class LocalCloud:
             backoff=backoff,
             strip_signature=strip_signature,
             filter=filter,
+            unwrapped=unwrapped,
+            write_metadata=write_metadata,
             dead_letter=dead_letter and (self.create_topic(dead_letter[0]), dead_letter[1]),
         )
         return subscription

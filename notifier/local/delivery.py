@@ -3,6 +3,7 @@
 import base64
 import http.client
 import json
+import re
 import ssl
 from collections.abc import Mapping
 from typing import Any
@@ -18,6 +19,13 @@ ACKNOWLEDGING = frozenset({102, 200, 201, 202, 204})
 # [documented], and seen in request logs of third parties.
 _USER_AGENT = "CloudPubSub-Google"
 
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_RESERVED = frozenset(
+    {"accept", "authorization", "connection", "content-length", "host", "transfer-encoding", "user-agent"}
+)
+
+Headers = Mapping[str, str | bytes]
+
 
 def body(subscription: str, message: Message, *, attempt: int = 0) -> bytes:
     """Wrap a message for a push.
@@ -26,28 +34,55 @@ def body(subscription: str, message: Message, *, attempt: int = 0) -> bytes:
     is `data` where it is empty [assumed: both follow proto3's JSON]. `deliveryAttempt` stands beside the message, and
     only where the subscription has a dead letter policy [documented].
     """
-    wrapped: dict[str, Any] = {}
+    told: dict[str, Any] = {}
     if message.attributes:
-        wrapped["attributes"] = dict(message.attributes)
+        told["attributes"] = dict(message.attributes)
     if message.data:
-        wrapped["data"] = base64.b64encode(message.data).decode()
-    wrapped["messageId"] = wrapped["message_id"] = message.id
-    wrapped["publishTime"] = wrapped["publish_time"] = published(message.at)
+        told["data"] = base64.b64encode(message.data).decode()
+    told["messageId"] = told["message_id"] = message.id
+    told["publishTime"] = told["publish_time"] = published(message.at)
     if message.ordering_key:
-        wrapped["orderingKey"] = message.ordering_key  # [documented]
+        told["orderingKey"] = message.ordering_key  # [documented]
     counted = {"deliveryAttempt": attempt} if attempt else {}
-    return json.dumps({**counted, "message": wrapped, "subscription": subscription}, ensure_ascii=False).encode()
+    return json.dumps({**counted, "message": told, "subscription": subscription}, ensure_ascii=False).encode()
+
+
+def wrapped(subscription: str, message: Message, *, attempt: int = 0) -> tuple[bytes, Headers]:
+    """The body of a push and the headers that tell of it."""
+    return body(subscription, message, attempt=attempt), {"Content-Type": "application/json"}
+
+
+def unwrapped(subscription: str, message: Message, *, write_metadata: bool) -> tuple[bytes, Headers]:
+    """The body and headers of a push without the wrapping: the data as it is [documented].
+
+    With metadata, attributes become headers under their own names, so that one called `Content-Type` tells the type,
+    and the message's id, time and key follow [documented]. What cannot be a header or would replace one of Pub/Sub's
+    own is left out, text is sent as UTF-8, and without metadata no type is told [assumed].
+    """
+    if not write_metadata:
+        return message.data, {}
+    told = {name: value.encode() for name, value in message.attributes.items() if _is_header(name, value)}
+    told["x-goog-pubsub-subscription-name"] = subscription.encode()
+    told["x-goog-pubsub-message-id"] = message.id.encode()
+    told["x-goog-pubsub-publish-time"] = published(message.at).encode()
+    if message.ordering_key:
+        told["x-goog-pubsub-ordering-key"] = message.ordering_key.encode()
+    return message.data, told
 
 
 def headers(content: bytes, token: str | None) -> dict[str, str]:
-    """The headers of a push, besides `Host`."""
-    sent = {
-        "Content-Type": "application/json",
-        "Content-Length": str(len(content)),
-        "User-Agent": _USER_AGENT,
-        "Accept": "application/json",
-    }
+    """The headers of every push, besides `Host`."""
+    sent = {"Content-Length": str(len(content)), "User-Agent": _USER_AGENT, "Accept": "application/json"}
     return sent if token is None else {**sent, "Authorization": f"Bearer {token}"}
+
+
+def _is_header(name: str, value: str) -> bool:
+    return bool(
+        _HEADER.fullmatch(name)
+        and name.lower() not in _RESERVED
+        and not name.lower().startswith("x-goog-pubsub-")
+        and not any(character in "\r\n\0" for character in value)
+    )
 
 
 def connection(url: str, timeout: float) -> http.client.HTTPConnection:
@@ -59,7 +94,7 @@ def connection(url: str, timeout: float) -> http.client.HTTPConnection:
     return http.client.HTTPConnection(host, parts.port, timeout=timeout)
 
 
-def post(opened: http.client.HTTPConnection, url: str, content: bytes, sent: Mapping[str, str]) -> int:
+def post(opened: http.client.HTTPConnection, url: str, content: bytes, sent: Headers) -> int:
     """Send a push on a connection of its own and return the status of the answer.
 
     Raises:

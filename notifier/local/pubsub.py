@@ -93,6 +93,8 @@ class PubSub:
         strip_signature: bool = False,
         filter: str = "",  # noqa: A002 - the field's name
         dead_letter: tuple[str, int] | None = None,
+        unwrapped: bool = False,
+        write_metadata: bool = False,
     ) -> None:
         """Create a subscription that pushes, from inside the process.
 
@@ -106,6 +108,8 @@ class PubSub:
             backoff: shortest and longest wait of the retry policy; None means none.
             filter: an expression of the filter language; what does not match is not delivered.
             dead_letter: the full name of the topic for messages that were not acknowledged in so many attempts.
+            unwrapped: push the data alone, as it is.
+            write_metadata: with the attributes, the id and the time as headers; only where `unwrapped`.
             strip_signature: push tokens as a service finds them that only Cloud Run's invoker check lets in: with
                 `SIGNATURE_REMOVED_BY_GOOGLE` in place of the signature.
 
@@ -116,6 +120,8 @@ class PubSub:
             name=subscription, topic=topic, ack_deadline_seconds=ack_deadline, filter=filter
         )
         message.push_config.push_endpoint = url
+        if unwrapped:
+            message.push_config.no_wrapper.write_metadata = write_metadata
         if sender is not None:
             message.push_config.oidc_token.service_account_email = sender
             message.push_config.oidc_token.audience = audience or ""

@@ -126,13 +126,11 @@ def push_config(config: Any) -> None:
     Plain http is let through, as by Google's emulator; the real service wants https.
 
     Raises:
-        Refusal: INVALID_ARGUMENT or UNIMPLEMENTED.
+        Refusal: INVALID_ARGUMENT.
     """
     url = config.push_endpoint
     if url and not _reachable(url):
         raise _invalid(f"Invalid push endpoint given (endpoint={url}).")
-    if config.HasField("no_wrapper"):
-        raise _not_here("no_wrapper")
     if config.HasField("oidc_token") and not config.oidc_token.service_account_email:
         raise _invalid("An OIDC token needs `service_account_email`.")
 

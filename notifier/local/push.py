@@ -34,6 +34,8 @@ class Endpoint:
         token: makes the OIDC token of a request, None where none is sent.
         backoff: the shortest and the longest wait of the retry policy, None where there is none.
         counted: whether requests say which attempt they are.
+        unwrapped: whether the body is the message's data and nothing else.
+        write_metadata: whether an unwrapped message's attributes and id come as headers.
     """
 
     url: str
@@ -41,6 +43,8 @@ class Endpoint:
     token: Callable[[], str] | None = None
     backoff: tuple[float, float] | None = None
     counted: bool = False
+    unwrapped: bool = False
+    write_metadata: bool = False
 
     def wait(self, attempt: int) -> float:
         """Seconds until a message goes out again after its `attempt`-th refusal."""
@@ -157,6 +161,11 @@ class Pusher:
             self._backlog.refuse(lease.id, endpoint.wait(lease.attempt))
         self._done(attempt)
 
+    def _content(self, endpoint: Endpoint, lease: Lease) -> tuple[bytes, delivery.Headers]:
+        if endpoint.unwrapped:
+            return delivery.unwrapped(self._subscription, lease.message, write_metadata=endpoint.write_metadata)
+        return delivery.wrapped(self._subscription, lease.message, attempt=lease.attempt if endpoint.counted else 0)
+
     def _status(self, endpoint: Endpoint, lease: Lease) -> int | None:
         # A connection each: workers behind one port then share the pushes as they would in the cloud.
         opened = delivery.connection(endpoint.url, endpoint.timeout)
@@ -166,10 +175,9 @@ class Pusher:
                 if self._backlog.closed:
                     return None
                 self._open.add(opened)
-            attempt = lease.attempt if endpoint.counted else 0
-            content = delivery.body(self._subscription, lease.message, attempt=attempt)
+            content, told = self._content(endpoint, lease)
             token = endpoint.token() if endpoint.token else None
-            return delivery.post(opened, endpoint.url, content, delivery.headers(content, token))
+            return delivery.post(opened, endpoint.url, content, {**delivery.headers(content, token), **told})
         except (OSError, http.client.HTTPException, ValueError):
             return None  # not reachable, not HTTP, or a URL that cannot be written into a request
         finally:

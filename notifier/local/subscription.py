@@ -124,6 +124,8 @@ class Subscription:
             token=token,
             backoff=self._backoff(),
             counted=self.counted,
+            unwrapped=config.HasField("no_wrapper"),
+            write_metadata=config.no_wrapper.write_metadata,
         )
 
     def _rules(self) -> Rules:

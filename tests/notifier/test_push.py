@@ -107,6 +107,37 @@ def test_dead_letters(cloud, news, endpoint):
     assert 0 == cloud.pubsub.undelivered("projects/demo/subscriptions/push")
 
 
+def test_unwrapped(cloud, news, endpoint):
+    """An unwrapped push is the data, byte by byte, and says nothing of the message."""
+    cloud.push_to(endpoint.url, topic=news, unwrapped=True)
+    cloud.pubsub.publish(news, b"\xff\x00{}", {"a": "b", "Content-Type": "text/plain"})
+    (request,) = endpoint.wait_for(1)
+
+    assert b"\xff\x00{}" == request.raw
+    assert {"Host", "Content-Length", "User-Agent", "Accept", "Authorization"} == set(request.headers)
+
+
+def test_unwrapped_with_metadata(cloud, news, endpoint):
+    """With metadata, attributes are headers beside the message's id and time; what cannot be one is left out."""
+    name = cloud.push_to(endpoint.url, topic=news, unwrapped=True, write_metadata=True)
+    attributes = {
+        "eventType": "SECRET_ROTATE",
+        "Content-Type": "text/plain",
+        "no header": "x",
+        "k": "a\nb",
+        "Host": "x",
+    }
+    sent = cloud.pubsub.publish(news, b"", attributes)
+    headers = endpoint.wait_for(1)[0].headers
+
+    assert b"" == endpoint.received[0].raw
+    assert ("SECRET_ROTATE", "text/plain") == (headers["eventType"], headers["Content-Type"])
+    assert (name, sent) == (headers["x-goog-pubsub-subscription-name"], headers["x-goog-pubsub-message-id"])
+    assert headers["x-goog-pubsub-publish-time"].endswith("Z")
+    assert not {"no header", "k", "x-goog-pubsub-ordering-key"} & set(headers)
+    assert headers["Host"] in endpoint.url
+
+
 def test_no_sender_no_token(cloud, news, endpoint):
     """Without a sender no token is sent."""
     cloud.push_to(endpoint.url, topic=news, sender=None)
@@ -302,7 +333,6 @@ def test_the_end_is_bounded(news, endpoint):
         ({"push_endpoint": "http://x:99999"}, exceptions.InvalidArgument),
         ({"push_endpoint": "http:///push"}, exceptions.InvalidArgument),
         ({"push_endpoint": "http://x", "oidc_token": {"audience": "a"}}, exceptions.InvalidArgument),
-        ({"push_endpoint": "http://x", "no_wrapper": {}}, exceptions.MethodNotImplemented),
     ],
 )
 def test_bad_endpoints_are_refused(cloud, news, push, error):
