@@ -6,5 +6,5 @@ from hypothesis import HealthCheck, settings
 
 
 settings.register_profile("default", deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("prove", deadline=None, max_examples=20_000)
+settings.register_profile("prove", deadline=None, max_examples=36_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))

@@ -53,8 +53,8 @@ def running(cloud):
     """Start services; all are stopped at the end."""
     started = []
 
-    def start(*args, **kwargs):
-        service = Service(cloud, *args, **kwargs).__enter__()
+    def start(*args, kind=Service, **kwargs):
+        service = kind(cloud, *args, **kwargs).__enter__()
         started.append(service)
         return Wired(cloud, service)
 
