@@ -5,9 +5,12 @@ from flask import Blueprint, Response, request
 from .auth import Auth
 from .cache import SecretCache
 from .handler import PushHandler
+from .operators import Operators, Reply
 
 
-def refresh_blueprint(cache: SecretCache, *, auth: Auth, path: str = "/secrets/events") -> Blueprint:
+def refresh_blueprint(
+    cache: SecretCache, *, auth: Auth, operators: Auth | None = None, path: str = "/secrets/events"
+) -> Blueprint:
     """Make the blueprint that keeps `cache` up to date in a Flask application.
 
     It answers Pub/Sub's pushes at `POST path`, and lets a worker that a push passed over catch up before each
@@ -16,6 +19,8 @@ def refresh_blueprint(cache: SecretCache, *, auth: Auth, path: str = "/secrets/e
     Args:
         cache: whose entries follow the events.
         auth: who may push; there is no default.
+        operators: who may ask `GET /secrets/status` and `POST /secrets/refresh`, the routes beside `path`; without it
+            there are no such routes.
         path: the route, which is the push subscription's endpoint.
     """
     handler = PushHandler(cache, auth)
@@ -30,4 +35,25 @@ def refresh_blueprint(cache: SecretCache, *, auth: Auth, path: str = "/secrets/e
 
     blueprint.add_url_rule(path, "push", push, methods=["POST"])
     blueprint.before_app_request(fence)
+    if operators is not None:
+        people = Operators(cache, operators, pushes=lambda: handler.answers)
+        _add_routes(blueprint, people, path.rpartition("/")[0])
     return blueprint
+
+
+def _add_routes(blueprint: Blueprint, people: Operators, beside: str) -> None:
+    def status() -> Response:
+        return _response(people.status(request.headers.get("Authorization")))
+
+    def refresh() -> Response:
+        authorization = request.headers.get("Authorization")
+        return _response(people.refresh(authorization, request.content_length, request.stream.read))
+
+    blueprint.add_url_rule(f"{beside}/status", "status", status, methods=["GET"])
+    blueprint.add_url_rule(f"{beside}/refresh", "refresh", refresh, methods=["POST"])
+
+
+def _response(reply: Reply) -> Response:
+    # Not to be kept anywhere: what is served now says nothing of later.
+    headers = {"Cache-Control": "no-store", **reply.headers}
+    return Response(reply.body, status=reply.status, headers=headers, mimetype="application/json")

@@ -3,9 +3,10 @@
 import json
 import logging
 
+import flask
 import pytest
 
-from receiver import SecretCache
+from receiver import Insecure, SecretCache, refresh_blueprint
 from receiver.errors import AccessFailed, Forbidden, KeysUnavailable, Unauthenticated
 from receiver.operators import Operators
 from receiver.shared_token import SharedToken
@@ -174,6 +175,47 @@ def test_a_body_that_makes_no_sense_is_refused_with_a_hint(operators, body):
     reply = refresh(operators, body)
 
     assert (400, True) == (reply.status, '"secret"' in reply.content["error"])
+
+
+class TestRoutes:
+    """The Flask skin of it."""
+
+    @pytest.fixture
+    def make(self, cache):
+        def make(**settings):
+            app = flask.Flask(__name__)
+            app.register_blueprint(refresh_blueprint(cache, auth=Insecure("a test"), **settings))
+            return app.test_client()
+
+        return make
+
+    def test_they_are_off_unless_somebody_is_named(self, make):
+        """Without operators there are no such routes."""
+        client = make()
+
+        assert [404, 404] == [client.get("/secrets/status").status_code, client.post("/secrets/refresh").status_code]
+
+    def test_they_answer_operators_in_json(self, make, cache, source):
+        """Status and refresh, beside the push route; neither is kept by anybody in between."""
+        cache.load()
+        source.add("API_KEY", "canary-2")
+        client = make(operators=SharedToken(TOKEN), path="/internal/events")
+        headers = {"Authorization": BEARER}
+
+        refreshed = client.post("/internal/refresh", headers=headers, json={"secret": "API_KEY"})
+        again = client.post("/internal/refresh", headers=headers, json={"secret": "API_KEY"})
+        status = client.get("/internal/status", headers=headers)
+
+        assert [200, 429, 200] == [refreshed.status_code, again.status_code, status.status_code]
+        assert 2 == status.get_json()["entries"][0]["version"]
+        assert ["no-store", "application/json", True] == [
+            status.headers["Cache-Control"],
+            status.mimetype,
+            "Retry-After" in again.headers,
+        ]
+        assert 401 == client.get("/internal/status").status_code
+        assert 405 == client.get("/internal/refresh", headers=headers).status_code
+        assert "canary" not in status.text + refreshed.text
 
 
 class TestSharedToken:
