@@ -1,11 +1,53 @@
-"""Timestamps as the two services write them."""
+"""Time in the local cloud: a clock that a test can move, and timestamps as the two services write them."""
 
+import threading
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+from .ports import Wall
+
+
+class Clock:
+    """Wall time that a test can move: a wall, and what has been added to it.
+
+    Args:
+        wall: what it follows.
+    """
+
+    def __init__(self, wall: Wall) -> None:
+        self._wall = wall
+        self._lock = threading.Lock()
+        self._added = 0.0
+
+    def __call__(self) -> float:
+        """Seconds since 1970."""
+        return self._wall() + self._added
+
+    def advance(self, seconds: float) -> None:
+        """Move on.
+
+        Raises:
+            ValueError: `seconds` is negative; time goes forward only.
+        """
+        if seconds < 0:
+            raise ValueError("Time goes forward only.")
+        with self._lock:
+            self._added += seconds
 
 
 def utc(at: float) -> datetime:
     """The moment `at` (seconds since 1970), aware, in microseconds."""
     return datetime.fromtimestamp(at, UTC)
+
+
+def seconds(moment: Any) -> float:
+    """The moment of a protobuf timestamp, in seconds since 1970 and whole microseconds."""
+    return float(moment.seconds + moment.nanos // 1000 / 1e6)
+
+
+def stamp(moment: Any, at: float) -> None:
+    """Let a protobuf timestamp be the moment `at`."""
+    moment.FromDatetime(utc(at))
 
 
 def pacific(at: float) -> str:

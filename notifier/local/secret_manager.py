@@ -10,6 +10,7 @@ from .access_log import AccessLog
 from .names import Parent, secret_path
 from .ports import Report, TopicPort, Wall, unheard
 from .rpc import Caller, Server
+from .secret_due import Due
 from .secret_events import Notifications
 from .secret_service import NAME, SecretService
 from .secret_store import SecretStore
@@ -37,19 +38,23 @@ class SecretManager:
         self.log = AccessLog(wall=wall)
         self._store = SecretStore(wall=wall)
         self._faults = AccessFaults()
+        notifications = Notifications(topics)
         self._service = SecretService(
             store=self._store,
-            notifications=Notifications(topics),
+            notifications=notifications,
             log=self.log,
             faults=self._faults,
             report=report,
+            wall=wall,
         )
+        self._due = Due(store=self._store, notifications=notifications, wall=wall, report=report)
         self._server = Server("secret-manager", port=port, services={NAME: self._service.methods()})
         self.host = self._server.host
 
     def stop(self) -> None:
         """Let go what hangs, and end."""
         self._faults.close()
+        self._due.close()
         self._server.stop()
 
     def __enter__(self) -> Self:
@@ -127,6 +132,13 @@ class SecretManager:
             Refusal: as DeleteSecret refuses.
         """
         self._service.delete_secret(service.DeleteSecretRequest.pb()(name=secret), _HERE)
+
+    def settle(self) -> None:
+        """Let all happen that is due by the clock: rotations, expiries, delayed ends; published when this returns.
+
+        It happens within a twentieth of a second of itself; a test that moves the clock need not wait for that.
+        """
+        self._due.settle()
 
     def lag(self, secret: str, *, changes: int | None = None, seconds: float = 0.0) -> None:
         """Let `latest` and aliases answer with the past until `catch_up`; access by number never does.

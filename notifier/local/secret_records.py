@@ -6,6 +6,8 @@ from typing import Any
 
 from google.cloud.secretmanager_v1.types import resources
 
+from .clocks import seconds
+
 
 VersionMessage = resources.SecretVersion.pb()
 
@@ -38,6 +40,8 @@ class Stored:
     # When each change happened; a change is called by its place, from 1 on.
     changes: list[float] = field(default_factory=list)
     aliases: list[tuple[int, Mapping[str, int]]] = field(default_factory=list)
+    # Which versions are to be destroyed, and when.
+    doomed: dict[int, float] = field(default_factory=dict)
 
     def aliases_at(self, change: int) -> Mapping[str, int]:
         """The aliases after the change of this number."""
@@ -56,6 +60,15 @@ class Stored:
             return there[-1] if there else None
         return self.aliases_at(change).get(asked)
 
+    def next_moment(self) -> float | None:
+        """When something happens to it of itself: its end, its rotation or the end of one of its versions."""
+        moments = list(self.doomed.values())
+        if self.message.HasField("expire_time"):
+            moments.append(seconds(self.message.expire_time))
+        if self.message.rotation.HasField("next_rotation_time"):
+            moments.append(seconds(self.message.rotation.next_rotation_time))
+        return min(moments, default=None)
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -70,3 +83,10 @@ class Change:
     at: float
     secret: Any
     version: Any = None
+
+
+def copied(message: Any) -> Any:
+    """A message of one's own."""
+    copy = type(message)()
+    copy.CopyFrom(message)
+    return copy

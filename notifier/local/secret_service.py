@@ -1,6 +1,6 @@
 """The methods of SecretManagerService: a request in, an answer out; gRPC knows of them, they do not know gRPC."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -12,17 +12,23 @@ from .access_faults import AccessFaults
 from .access_log import AccessLog
 from .names import Parent, secret_path, version_parts
 from .pages import page
-from .ports import Report
+from .ports import Report, Wall
 from .rpc import Caller, Method, Refusal
 from .secret_events import Notifications
+from .secret_filter import parse
 from .secret_records import DESTROYED, DISABLED, ENABLED
-from .secret_store import SecretStore, in_state
+from .secret_refusals import in_state
+from .secret_store import SecretStore
+from .secret_update import check_mask, replace, settable
 
 
 NAME = "google.cloud.secretmanager.v1.SecretManagerService"
 
 # The bit that a damaged checksum differs by.
 _DAMAGE = 1
+
+# A larger page that is asked for is cut down to this [documented].
+_LARGEST_PAGE = 25_000
 
 _Answer = Any
 
@@ -36,6 +42,7 @@ class SecretService:
         log: where accesses are noted.
         faults: what goes wrong on demand.
         report: told of each change.
+        wall: wall time.
     """
 
     def __init__(
@@ -46,12 +53,14 @@ class SecretService:
         log: AccessLog,
         faults: AccessFaults,
         report: Report,
+        wall: Wall,
     ) -> None:
         self._store = store
         self._notify = notifications
         self._log = log
         self._faults = faults
         self._report = report
+        self._wall = wall
 
     def methods(self) -> Mapping[str, Method]:
         """The methods by their name on the wire."""
@@ -73,9 +82,10 @@ class SecretService:
     def create_secret(self, request: Any, _caller: Caller) -> _Answer:
         """Create a secret without versions."""
         parent = Parent.parse(request.parent)
-        checks.new_secret(parent, request.secret_id, request.secret)
+        now = self._wall()
+        checks.new_secret(parent, request.secret_id, request.secret, now)
         self._configure_topics(request.secret)
-        change = self._store.create(parent.secret(request.secret_id), request.secret)
+        change = self._store.create(parent.secret(request.secret_id), settable(request.secret, now))
         self._report(f"created {change.secret.name}")
         self._notify.announce("SECRET_CREATE", change)
         return change.secret
@@ -86,25 +96,24 @@ class SecretService:
 
     def list_secrets(self, request: Any, _caller: Caller) -> _Answer:
         """List the secrets of a project or of one of its locations."""
-        checks.no_filter(request.filter)
         secrets = self._store.under(Parent.parse(request.parent).path)
-        shown, token = page(secrets, request.page_size, request.page_token)
-        return service.ListSecretsResponse.pb()(secrets=shown, next_page_token=token, total_size=len(secrets))
+        shown, token, total = _listed(secrets, request)
+        return service.ListSecretsResponse.pb()(secrets=shown, next_page_token=token, total_size=total)
 
     def update_secret(self, request: Any, _caller: Caller) -> _Answer:
         """Replace the fields that the mask names."""
         path = secret_path(request.secret.name)
         paths = list(request.update_mask.paths)
-        checks.update(paths)
+        check_mask(paths)
         self._store.get(path)
         if "topics" in paths:
             self._configure_topics(request.secret)
 
-        def replace(secret: Any, versions: int) -> None:
-            _replace(secret, request.secret, paths)
+        def alter(secret: Any, versions: int) -> None:
+            replace(secret, request.secret, paths, self._wall())
             checks.updated(secret, versions)
 
-        change = self._store.update(path, etag=request.secret.etag, change=replace)
+        change = self._store.update(path, etag=request.secret.etag, change=alter)
         self._report(f"updated {path}: {', '.join(paths)}")
         self._notify.announce("SECRET_UPDATE", change)
         return change.secret
@@ -152,10 +161,9 @@ class SecretService:
 
     def list_versions(self, request: Any, _caller: Caller) -> _Answer:
         """List the versions of a secret, without their values."""
-        checks.no_filter(request.filter)
         versions = self._store.versions(secret_path(request.parent))
-        shown, token = page(versions, request.page_size, request.page_token)
-        return service.ListSecretVersionsResponse.pb()(versions=shown, next_page_token=token, total_size=len(versions))
+        shown, token, total = _listed(versions, request)
+        return service.ListSecretVersionsResponse.pb()(versions=shown, next_page_token=token, total_size=total)
 
     def enable(self, request: Any, _caller: Caller) -> _Answer:
         """Make a version accessible; twice is as once."""
@@ -166,12 +174,15 @@ class SecretService:
         return self._set_state(request, DISABLED, "SECRET_VERSION_DISABLE", "disabled")
 
     def destroy(self, request: Any, _caller: Caller) -> _Answer:
-        """Destroy a version's value for good; a second time is refused."""
+        """Destroy a version's value for good, at once or after the secret's delay; a second time is refused."""
         return self._set_state(request, DESTROYED, "SECRET_VERSION_DESTROY", "destroyed")
 
     def _set_state(self, request: Any, state: int, event: str, done: str) -> _Answer:
         path, asked = version_parts(request.name)
         change = self._store.set_state(path, asked, state, etag=request.etag)
+        if change.version.HasField("scheduled_destroy_time"):
+            # [seen in production by a third party]
+            event, done = "SECRET_VERSION_DESTROY_SCHEDULED", "doomed"
         self._report(f"{done} {change.version.name}")
         self._notify.announce(event, change)
         return change.version
@@ -187,13 +198,10 @@ class SecretService:
         self._notify.topic_configured(topics)
 
 
-def _replace(secret: Any, given: Any, paths: list[str]) -> None:
-    for path in paths:
-        secret.ClearField(path)
-    named = type(given)()
-    for path in paths:
-        if path == "topics":
-            named.topics.extend(given.topics)
-        else:
-            getattr(named, path).update(getattr(given, path))
-    secret.MergeFrom(named)
+def _listed(rows: list[Any], request: Any) -> tuple[Sequence[Any], str, int]:
+    """One page of what the filter lets through, the next page's token, and how many there are."""
+    test = parse(request.filter)
+    passed = [row for row in rows if test(row)]
+    shown, token = page(passed, min(request.page_size, _LARGEST_PAGE), request.page_token)
+    # Where there is a filter, nobody counts [documented].
+    return shown, token, 0 if request.filter else len(rows)

@@ -1,30 +1,20 @@
 """The secrets and versions that exist, and what they were: memory under one lock, no I/O.
 
-Every secret remembers its changes, so that `latest` and aliases can be answered as they were: the real service lets
-those lag for minutes to hours, while access by number is consistent at once [documented].
+Every secret remembers its changes, so that `latest` and aliases can be answered as they were; see `secret_lag`.
 """
 
 import threading
-from bisect import bisect_right
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import google_crc32c
-import grpc
 
-from .clocks import utc
+from .clocks import stamp
 from .ports import Wall
-from .rpc import Refusal
-from .secret_records import DESTROYED, ENABLED, Change, State, Stored, Version, VersionMessage
-
-
-@dataclass(frozen=True, slots=True)
-class Lag:
-    """How far behind `latest` and the aliases of a secret are: up to a change, or by a time."""
-
-    change: int | None = None
-    seconds: float = 0.0
+from .secret_lag import Lags
+from .secret_records import DESTROYED, DISABLED, ENABLED, Change, Stored, Version, VersionMessage, copied
+from .secret_refusals import exists, in_state, invalid, missing, stale, version_missing
+from .secret_timers import Timers
 
 
 class SecretStore:
@@ -37,10 +27,11 @@ class SecretStore:
     """
 
     def __init__(self, *, wall: Wall) -> None:
+        self.timers = Timers()
         self._wall = wall
         self._lock = threading.RLock()
         self._secrets: dict[str, Stored] = {}
-        self._lags: dict[str, Lag] = {}
+        self._lags = Lags(wall)
         self._etag = 0
 
     def create(self, path: str, message: Any) -> Change:
@@ -51,14 +42,15 @@ class SecretStore:
         """
         with self._lock:
             if path in self._secrets:
-                raise Refusal(grpc.StatusCode.ALREADY_EXISTS, f"Secret [{path}] already exists.")
+                raise exists(path)
             at = self._wall()
-            kept = _copy(message)
+            kept = copied(message)
             kept.name = path
-            kept.create_time.FromDatetime(utc(at))
+            stamp(kept.create_time, at)
             kept.etag = self._next_etag()
             self._secrets[path] = Stored(kept)
-            return Change(at, _copy(kept))
+            self.timers.plan(path, self._secrets[path])
+            return Change(at, copied(kept))
 
     def get(self, path: str) -> Any:
         """The secret's message.
@@ -67,13 +59,17 @@ class SecretStore:
             Refusal: NOT_FOUND.
         """
         with self._lock:
-            return _copy(self._stored(path).message)
+            return copied(self._stored(path).message)
+
+    def has(self, path: str) -> bool:
+        """Whether the secret exists."""
+        return path in self._secrets
 
     def under(self, parent: str) -> list[Any]:
-        """The secrets directly under `parent`, newest first."""
+        """The secrets directly under `parent`, newest first [documented]."""
         with self._lock:
             inside = [stored.message for path, stored in self._secrets.items() if _under(parent, path)]
-            return [_copy(message) for message in reversed(inside)]
+            return [copied(message) for message in reversed(inside)]
 
     def update(self, path: str, *, etag: str, change: Callable[[Any, int], None]) -> Change:
         """Let `change` alter the secret's message, given its number of versions.
@@ -84,13 +80,15 @@ class SecretStore:
         with self._lock:
             stored = self._stored(path)
             _check_etag(stored.message, etag)
-            changed = _copy(stored.message)
+            changed = copied(stored.message)
             change(changed, len(stored.versions))
+            # An update that changes nothing moves the etag as well [documented].
             changed.etag = self._next_etag()
             stored.message = changed
             at = self._mark(stored)
             stored.aliases.append((len(stored.changes), dict(changed.version_aliases)))
-            return Change(at, _copy(changed))
+            self.timers.plan(path, stored)
+            return Change(at, copied(changed))
 
     def delete(self, path: str, *, etag: str) -> Change:
         """Forget a secret with all its versions, and return what it was.
@@ -102,11 +100,11 @@ class SecretStore:
             stored = self._stored(path)
             _check_etag(stored.message, etag)
             del self._secrets[path]
-            self._lags.pop(path, None)
+            self._lags.end(path)
             return Change(self._wall(), stored.message)
 
     def add(self, path: str, data: bytes, *, crc_given: bool) -> Change:
-        """Add a version: numbers are consecutive from 1.
+        """Add a version: numbers are consecutive from 1 [documented].
 
         Raises:
             Refusal: NOT_FOUND.
@@ -121,22 +119,21 @@ class SecretStore:
                 client_specified_payload_checksum=crc_given,
             )
             at = self._mark(stored)
-            message.create_time.FromDatetime(utc(at))
-            if stored.message.replication.HasField("automatic"):
-                message.replication_status.automatic.SetInParent()
+            stamp(message.create_time, at)
+            _replicated(message, stored.message)
             version = Version(number, message, data, google_crc32c.value(data))
             version.states.append((len(stored.changes), message.state))
             stored.versions.append(version)
-            return Change(at, _copy(stored.message), _copy(message))
+            return Change(at, copied(stored.message), copied(message))
 
     def versions(self, path: str) -> list[Any]:
-        """The versions of a secret, newest first.
+        """The versions of a secret, newest first [documented].
 
         Raises:
             Refusal: NOT_FOUND.
         """
         with self._lock:
-            return [_copy(version.message) for version in reversed(self._stored(path).versions)]
+            return [copied(version.message) for version in reversed(self._stored(path).versions)]
 
     def find(self, path: str, asked: str) -> tuple[Any, bytes, int]:
         """What `asked` is: a version's message, value and checksum; `latest` and aliases as they lag.
@@ -147,9 +144,9 @@ class SecretStore:
         with self._lock:
             stored = self._stored(path)
             now = len(stored.changes)
-            change = now if asked.isdecimal() else self._seen(path, stored)
+            change = now if asked.isdecimal() else self._lags.seen(path, stored)
             version = _version(stored, path, stored.number_of(asked, change), asked)
-            message = _copy(version.message)
+            message = copied(version.message)
             # A destroyed value is gone from every replica's point of view: there is nothing left to serve.
             if message.state != DESTROYED:
                 message.state = version.state(change)
@@ -158,27 +155,30 @@ class SecretStore:
     def set_state(self, path: str, asked: str, state: int, *, etag: str) -> Change:
         """Enable, disable or destroy a version, called by its number.
 
+        Where the secret delays destruction, a version that is to be destroyed is disabled and its end is planned;
+        enabling or disabling it takes that back [documented].
+
         Raises:
             Refusal: NOT_FOUND; INVALID_ARGUMENT, not a number; FAILED_PRECONDITION, it is destroyed or `etag` is
                 given and is not the current one.
         """
         if not asked.isdecimal():
             # [seen in production by a third party]: aliases and `latest` are for get and access only.
-            raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, f"A version number is needed, not [{asked}].")
+            raise invalid(f"A version number is needed, not [{asked}].")
         with self._lock:
             stored = self._stored(path)
             version = _version(stored, path, int(asked), asked)
             _check_etag(version.message, etag)
             if version.message.state == DESTROYED:
                 raise in_state(version.message)
-            version.message.state = state
-            version.message.etag = self._next_etag()
-            at = self._mark(stored)
-            version.states.append((len(stored.changes), state))
-            if state == DESTROYED:
-                version.message.destroy_time.FromDatetime(utc(at))
-                version.data = b""
-            return Change(at, _copy(stored.message), _copy(version.message))
+            delay = stored.message.version_destroy_ttl.ToSeconds()
+            if state != DESTROYED or not delay:
+                return self._moved(stored, version, state, self._wall())
+            end = self._wall() + delay
+            stamp(version.message.scheduled_destroy_time, end)
+            change = self._moved(stored, version, DISABLED, self._wall(), doomed=end)
+            self.timers.plan(path, stored)
+            return change
 
     def lag(self, path: str, *, changes: int | None, seconds: float) -> None:
         """Let `latest` and aliases answer as before the last `changes` changes, or as they were `seconds` ago.
@@ -187,34 +187,37 @@ class SecretStore:
             Refusal: NOT_FOUND.
         """
         with self._lock:
-            stored = self._stored(path)
-            at = None if changes is None else max(0, len(stored.changes) - changes)
-            self._lags[path] = Lag(at, seconds)
+            self._lags.set(path, self._stored(path), changes=changes, seconds=seconds)
 
     def catch_up(self, path: str) -> None:
         """Let `latest` and aliases answer as things are."""
         with self._lock:
-            self._lags.pop(path, None)
+            self._lags.end(path)
 
-    def _seen(self, path: str, stored: Stored) -> int:
-        """The number of the change up to which `latest` and aliases have heard."""
-        lag = self._lags.get(path)
-        if lag is None:
-            return len(stored.changes)
-        change = lag.change
-        if change is None:
-            change = bisect_right(stored.changes, self._wall() - lag.seconds)
-        # However far behind, a secret that has versions answers with its first rather than with nothing.
-        first = stored.versions[0].states[0][0] if stored.versions else 0
-        return max(change, first)
+    def _moved(self, stored: Stored, version: Version, state: int, at: float, *, doomed: float | None = None) -> Change:
+        stored.doomed.pop(version.number, None)
+        if doomed is None:
+            version.message.ClearField("scheduled_destroy_time")
+        else:
+            stored.doomed[version.number] = doomed
+        # Doing what is done already moves the etag too [seen in production by a third party].
+        version.message.state = state
+        version.message.etag = self._next_etag()
+        at = self._mark(stored, at)
+        version.states.append((len(stored.changes), state))
+        if state == DESTROYED:
+            stamp(version.message.destroy_time, at)
+            version.data = b""
+        return Change(at, copied(stored.message), copied(version.message))
 
     def _stored(self, path: str) -> Stored:
         if path not in self._secrets:
             raise missing(path)
         return self._secrets[path]
 
-    def _mark(self, stored: Stored) -> float:
-        stored.changes.append(self._wall())
+    def _mark(self, stored: Stored, at: float | None = None) -> float:
+        at = self._wall() if at is None else at
+        stored.changes.append(max(at, stored.changes[-1]) if stored.changes else at)
         return stored.changes[-1]
 
     def _next_etag(self) -> str:
@@ -223,39 +226,25 @@ class SecretStore:
         return f'"{self._etag:x}"'
 
 
-def missing(path: str) -> Refusal:
-    """No such secret, or none of its versions: the real service tells these two alike."""
-    return Refusal(grpc.StatusCode.NOT_FOUND, f"Secret [{path}] not found or has no versions.")
-
-
-def in_state(version: Any) -> Refusal:
-    """The version exists, and its state forbids what was asked."""
-    state = State(version.state).name
-    return Refusal(grpc.StatusCode.FAILED_PRECONDITION, f"Secret Version [{version.name}] is in {state} state.")
-
-
 def _version(stored: Stored, path: str, number: int | None, asked: str) -> Version:
     if not stored.versions:
         raise missing(path)
     if number is None or not 1 <= number <= len(stored.versions):
-        wanted = f"{path}/versions/{asked}"
-        raise Refusal(grpc.StatusCode.NOT_FOUND, f"Secret Version [{wanted}] not found.")
+        raise version_missing(path, asked)
     return stored.versions[number - 1]
+
+
+def _replicated(version: Any, secret: Any) -> None:
+    if secret.replication.HasField("automatic"):
+        version.replication_status.automatic.SetInParent()
+    for replica in secret.replication.user_managed.replicas:
+        version.replication_status.user_managed.replicas.add(location=replica.location)
 
 
 def _check_etag(message: Any, etag: str) -> None:
     if etag and etag != message.etag:
-        raise Refusal(
-            grpc.StatusCode.FAILED_PRECONDITION,
-            f"The etag given for [{message.name}] is not its current one.",
-        )
+        raise stale(message)
 
 
 def _under(parent: str, path: str) -> bool:
     return path.rpartition("/secrets/")[0] == parent
-
-
-def _copy(message: Any) -> Any:
-    copy = type(message)()
-    copy.CopyFrom(message)
-    return copy

@@ -187,7 +187,7 @@ def test_update_replaces_what_the_mask_names(client, db):
         ({"replication": {"automatic": {}}}, ["replication"], exceptions.InvalidArgument),
         ({}, [], exceptions.InvalidArgument),
         ({"topics": [{"name": "projects/demo/topics/none"}]}, ["topics"], exceptions.NotFound),
-        ({"rotation": {"rotation_period": {"seconds": 3600}}}, ["rotation"], exceptions.MethodNotImplemented),
+        ({}, ["customer_managed_encryption"], exceptions.MethodNotImplemented),
     ],
     ids=["reserved alias", "alias of nothing", "immutable", "no mask", "no topic", "not here"],
 )
@@ -207,7 +207,12 @@ def test_bad_updates_change_nothing(client, db, secret, paths, error):
         ("projects/demo", "two", {}, exceptions.InvalidArgument),
         ("projects/demo/locations/us-east1", "two", AUTOMATIC, exceptions.InvalidArgument),
         ("demo", "two", AUTOMATIC, exceptions.InvalidArgument),
-        ("projects/demo", "two", {**AUTOMATIC, "ttl": {"seconds": 60}}, exceptions.MethodNotImplemented),
+        (
+            "projects/demo",
+            "two",
+            {"replication": {"automatic": {"customer_managed_encryption": {"kms_key_name": "k"}}}},
+            exceptions.MethodNotImplemented,
+        ),
         (
             "projects/demo",
             "two",
