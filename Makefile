@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 WORKERS ?= auto
 
-.PHONY: help setup demo test lint types format bench clean
+.PHONY: help setup demo test prove lint types format bench clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,10 @@ demo: $(READY)  ## rotate a secret under load on this machine and watch every wo
 
 test: $(READY)  ## run the tests
 	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+# Without pytest's log capture, which would keep every entry of a million requests.
+prove: $(READY)  ## test the properties with a million requests and more (half an hour and longer)
+	@$(BIN)/python -m pytest -n $(WORKERS) -p no:logging --timeout=0 --hypothesis-profile=prove tests/properties $(ARGS)
 
 lint: $(READY)  ## check style and form
 	@$(BIN)/ruff check .
