@@ -4,7 +4,7 @@ from typing import Any, assert_type
 
 from flask import Flask
 
-from receiver import OIDC, CloudRunIAM, HeldValue, Insecure, Secret, SecretCache, refresh_blueprint
+from receiver import OIDC, CloudRunIAM, HeldValue, Insecure, RefreshMiddleware, Secret, SecretCache, refresh_blueprint
 
 
 cache = SecretCache(project="my-project", location="europe-west1")
@@ -27,3 +27,10 @@ app.register_blueprint(refresh_blueprint(cache, auth=OIDC(audience=["https://a.e
 app.register_blueprint(refresh_blueprint(cache, auth=CloudRunIAM(audience="https://a.example/x", sender=["s", "t"])))
 app.register_blueprint(refresh_blueprint(cache, auth=Insecure("a test")))
 cache.load(timeout=5)
+
+
+async def service(scope: Any, receive: Any, send: Any) -> None:
+    """Any ASGI application."""
+
+
+assert_type(RefreshMiddleware(service, cache, auth=Insecure("a test"), path="/news"), RefreshMiddleware)
