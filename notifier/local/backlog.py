@@ -55,6 +55,8 @@ class _Entry:
     turn: int = 0
     # Acknowledged while an earlier one of its key is not: it comes again where that one does [documented].
     settled: bool = False
+    # When its lease ends.
+    until: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +174,17 @@ class Backlog:
                 self._forget(number, acknowledged=True)
             else:
                 entry.settled = True
+            self._make_room()
             return True
+
+    def leased(self, lease: str) -> bool:
+        """Whether a lease holds: neither acknowledged nor refused nor run out."""
+        number, attempt = _parts(lease)
+        with self.changed:
+            entry = self._entries.get(number)
+            if entry is None or entry.attempt != attempt or entry.settled:
+                return False
+            return entry.until > self._clock()
 
     def extend(self, lease: str, seconds: float) -> bool:
         """Let a lease end `seconds` from now; False where it has ended already."""
@@ -181,7 +193,8 @@ class Backlog:
             entry = self._entries.get(number)
             if entry is None or entry.attempt != attempt:
                 return False
-            self._move(number, self._clock() + seconds)
+            entry.until = self._clock() + seconds
+            self._move(number, entry.until)
             return True
 
     def refuse(self, lease: str, wait: float | None = None) -> bool:
@@ -194,7 +207,10 @@ class Backlog:
             if self._spent(entry) and self._first(number, entry) and self._bury(entry.message, entry.attempt):
                 self._forget(number)
                 return True
-            return self.extend(lease, self.rules.wait(attempt) if wait is None else wait)
+            entry.until = self._clock()
+            self._move(number, entry.until + (self.rules.wait(attempt) if wait is None else wait))
+            self._make_room()
+            return True
 
     def messages(self) -> tuple[list[Message], list[Message]]:
         """Those that are not acknowledged, and those that are and are kept."""
@@ -214,12 +230,17 @@ class Backlog:
             for message in waiting:
                 self.put(message)
 
+    def _make_room(self) -> None:
+        if self.pulls:
+            self.changed.notify_all()
+
     def _spent(self, entry: _Entry) -> bool:
         return 0 < self.rules.attempts <= entry.attempt
 
     def _lease(self, number: int, until: float) -> Lease:
         entry = self._entries[number]
         entry.attempt += 1
+        entry.until = until
         # A lease that runs out is a refusal: the message waits as after one [documented].
         self._move(number, until + self.rules.wait(entry.attempt))
         return Lease(f"{number}-{entry.attempt}", entry.message, entry.attempt)

@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Self
+from typing import Any, Self
 
+import grpc
 from google.pubsub_v1.types import pubsub
 
+from . import pubsub_pull
 from .broker import Broker
 from .issuer import Issuer
 from .ports import Report, Wall, unheard
@@ -50,7 +52,16 @@ class PubSub:
         self._subscriber = SubscriberService(self._broker, report=report)
         services = {PUBLISHER: self._publisher.methods(), SUBSCRIBER: self._subscriber.methods()}
         self._server = Server("pubsub", port=port, services=services)
+        self._server._server.add_generic_rpc_handlers((self._streams(),))
         self.host = self._server.host
+
+    def _streams(self) -> grpc.GenericRpcHandler:
+        streaming_pull: "grpc.RpcMethodHandler[Any, Any]" = grpc.stream_stream_rpc_method_handler(
+            lambda requests, context: pubsub_pull.serve(self._broker, requests, context),
+            request_deserializer=pubsub.StreamingPullRequest.pb().FromString,
+            response_serializer=lambda message: message.SerializeToString(),
+        )
+        return grpc.method_handlers_generic_handler(SUBSCRIBER, {"StreamingPull": streaming_pull})
 
     def stop(self) -> None:
         """Cut off what is under way, and end within about two seconds."""

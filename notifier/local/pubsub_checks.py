@@ -18,6 +18,7 @@ _SUBSCRIPTION = re.compile(_PROJECT.pattern + "/subscriptions/" + _ID)
 
 # Bounds of a message and of times, all [documented].
 _MOST_ATTRIBUTES, _LONGEST_KEY, _LONGEST_VALUE = 100, 256, 1024
+_LONGEST_ORDERING_KEY = 1024
 _LARGEST_MESSAGE = 10_000_000
 _SHORTEST_DEADLINE, _LONGEST_DEADLINE = 10, 600
 _LONGEST_BACKOFF = 600
@@ -29,7 +30,6 @@ _NOT_HERE = (
     "bigtable_config",
     "cloud_storage_config",
     "enable_exactly_once_delivery",
-    "enable_message_ordering",
     "message_transforms",
     "retain_acked_messages",
 )
@@ -59,10 +59,10 @@ def message(data: bytes, attributes: dict[str, str], ordering_key: str) -> None:
     """Check a message that is to be published.
 
     Raises:
-        Refusal: INVALID_ARGUMENT or UNIMPLEMENTED.
+        Refusal: INVALID_ARGUMENT.
     """
-    if ordering_key:
-        raise _not_here("ordering_key")
+    if len(ordering_key.encode()) > _LONGEST_ORDERING_KEY:
+        raise _invalid("The ordering key is too long.")
     if not data and not attributes:
         raise _invalid("The message is empty: it needs data or attributes.")
     if len(data) > _LARGEST_MESSAGE:

@@ -1,7 +1,5 @@
 """The methods of Publisher and Subscriber: a request in, an answer out."""
 
-import threading
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,22 +8,15 @@ from google.protobuf import empty_pb2
 from google.pubsub_v1.types import pubsub
 
 from . import pubsub_checks as checks
-from .backlog import Lease
+from . import pubsub_pull
 from .broker import Broker, missing
-from .clocks import utc
 from .pages import page
 from .ports import Report
 from .rpc import Caller, Method, Refusal
-from .subscription import Subscription
 
 
 PUBLISHER = "google.pubsub.v1.Publisher"
 SUBSCRIBER = "google.pubsub.v1.Subscriber"
-
-# A pull waits for a first message this long, unless its caller leaves before [assumed].
-_LONGEST_PULL = 30.0
-
-_MOST_PULLED = 1000
 
 _Answer = Any
 
@@ -83,7 +74,7 @@ class PublisherService:
             checks.message(message.data, dict(message.attributes), message.ordering_key)
         ids = []
         for message in request.messages:
-            sent = self._broker.publish(request.topic, message.data, message.attributes)
+            sent = self._broker.publish(request.topic, message.data, message.attributes, message.ordering_key)
             if sent is None:
                 raise missing(request.topic)
             ids.append(sent)
@@ -149,19 +140,8 @@ class SubscriberService:
         return empty_pb2.Empty()
 
     def pull(self, request: Any, caller: Caller) -> _Answer:
-        """Lease messages to the caller.
-
-        A subscription that pushes has none to pull, and says so by an empty answer [seen in Google's emulator].
-        """
-        if request.max_messages <= 0:
-            raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, "`max_messages` must be positive.")
-        subscription = self._broker.subscription(request.subscription)
-        answer = pubsub.PullResponse.pb()()
-        if subscription.message.push_config.push_endpoint:
-            return answer
-        until = time.monotonic() + (0.0 if request.return_immediately else _LONGEST_PULL)
-        self._fill(answer, subscription, min(request.max_messages, _MOST_PULLED), until, caller)
-        return answer
+        """Lease messages to the caller."""
+        return pubsub_pull.pull(self._broker, request, caller)
 
     def acknowledge(self, request: Any, _caller: Caller) -> _Answer:
         """Forget messages; ids that are not known are passed over [documented]."""
@@ -175,42 +155,5 @@ class SubscriberService:
         checks.modified_deadline(request.ack_deadline_seconds)
         subscription = self._broker.subscription(request.subscription)
         for lease in request.ack_ids:
-            if request.ack_deadline_seconds == 0:
-                subscription.hand_back(lease)
-            else:
-                subscription.backlog.extend(lease, request.ack_deadline_seconds)
+            subscription.modify_deadline(lease, request.ack_deadline_seconds)
         return empty_pb2.Empty()
-
-    def _fill(self, answer: Any, subscription: Subscription, most: int, until: float, caller: Caller) -> None:
-        backlog = subscription.backlog
-        gone = threading.Event()
-
-        def left() -> None:
-            gone.set()
-            with backlog.changed:
-                backlog.changed.notify_all()
-
-        if not caller.when_gone(left):
-            return
-        leases: list[Lease] = []
-        with backlog.changed:
-            backlog.pulls += 1
-            while not (leases or gone.is_set() or backlog.closed):
-                leases = backlog.take(most, subscription.lease)
-                left_over = until - time.monotonic()
-                if leases or left_over <= 0:
-                    break
-                due = backlog.due_in()
-                backlog.changed.wait(left_over if due is None else min(due, left_over))
-            backlog.pulls -= 1
-        for lease in leases:
-            answer.received_messages.append(_received(lease, counted=subscription.counted))
-
-
-def _received(lease: Lease, *, counted: bool) -> Any:
-    received = pubsub.ReceivedMessage.pb()(ack_id=lease.id, delivery_attempt=lease.attempt if counted else 0)
-    received.message.data = lease.message.data
-    received.message.attributes.update(lease.message.attributes)
-    received.message.message_id = lease.message.id
-    received.message.publish_time.FromDatetime(utc(lease.message.at))
-    return received

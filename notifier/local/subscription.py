@@ -96,9 +96,15 @@ class Subscription:
         """Note that the topic has been deleted."""
         self.message.topic = DELETED_TOPIC
 
-    def hand_back(self, lease: str) -> None:
-        """Take a message back that was not acknowledged: again at once, or by the retry policy."""
-        self.backlog.refuse(lease)
+    def modify_deadline(self, lease: str, seconds: int) -> None:
+        """Let a lease end `seconds` from now; with 0 the message comes again at once, or by the retry policy."""
+        if seconds:
+            self.backlog.extend(lease, seconds)
+        else:
+            self.backlog.refuse(lease)
+
+    def pulled(self) -> None:
+        """Note that somebody pulls."""
 
     def close(self, deadline: float) -> None:
         """End pushing by `deadline` (monotonic)."""
@@ -130,7 +136,9 @@ class Subscription:
 
     def _rules(self) -> Rules:
         attempts = self.message.dead_letter_policy.max_delivery_attempts if self.counted else 0
-        return Rules(attempts=attempts, backoff=self._backoff() or (0.0, 0.0))
+        return Rules(
+            ordered=self.message.enable_message_ordering, attempts=attempts, backoff=self._backoff() or (0.0, 0.0)
+        )
 
     def _backoff(self) -> tuple[float, float] | None:
         if not self.message.HasField("retry_policy"):

@@ -151,11 +151,11 @@ def test_a_deleted_topic_leaves_its_subscriptions(cloud, publisher, subscriber):
         ({"retry_policy": {"minimum_backoff": {"seconds": 9}, "maximum_backoff": {"seconds": 8}}},
          exceptions.InvalidArgument),
         ({"filter": "attributes.a = b"}, exceptions.InvalidArgument),
-        ({"enable_message_ordering": True}, exceptions.MethodNotImplemented),
+        ({"enable_exactly_once_delivery": True}, exceptions.MethodNotImplemented),
         ({"dead_letter_policy": {"dead_letter_topic": TOPIC, "max_delivery_attempts": 4}}, exceptions.OutOfRange),
         ({"dead_letter_policy": {"dead_letter_topic": f"{TOPIC}2"}}, exceptions.NotFound),
     ],
-    ids=["short", "long", "backoff", "filter", "ordering", "attempts", "no dead letters"],
+    ids=["short", "long", "backoff", "filter", "exactly once", "attempts", "no dead letters"],
 )  # fmt: skip
 def test_bad_subscriptions_are_refused(cloud, publisher, more, error):
     """What cannot be is refused, and what this Pub/Sub does not do is refused by name."""
