@@ -12,6 +12,7 @@ from .control import Control
 from .issuer import Issuer
 from .ports import Report, Wall, unheard
 from .pubsub import PubSub
+from .secret_callers import keys_of
 from .secret_manager import SecretManager
 from .web import WebServer
 
@@ -83,7 +84,13 @@ class LocalCloud:
                 )
             )
             self.secret_manager = started.enter_context(
-                SecretManager(topics=self.pubsub, wall=self.clock, port=secret_manager_port, report=self._report)
+                SecretManager(
+                    topics=self.pubsub,
+                    wall=self.clock,
+                    port=secret_manager_port,
+                    report=self._report,
+                    keys=keys_of(self.issuer),
+                )
             )
             control = Control(self.secret_manager, self.pubsub, self.issuer)
             web = WebServer(control.routes(), port=keys_port)

@@ -1,8 +1,9 @@
 """What happens to secrets of itself when its moment comes: rotation, expiry and the delayed end of a version."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from .clocks import seconds, stamp
 from .ports import Report, Wall
@@ -13,6 +14,8 @@ from .secret_store import SecretStore
 
 # How often the thread looks at the wall: a test may move that at any time, so waiting for a moment is not enough.
 _LOOK = 0.05
+
+_ROTATE = "SECRET_ROTATE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +35,23 @@ class Due:
         notifications: where it is announced.
         wall: wall time.
         report: told of each change.
+        rotated: told of each secret whose rotation was due.
     """
 
-    def __init__(self, *, store: SecretStore, notifications: Notifications, wall: Wall, report: Report) -> None:
+    def __init__(
+        self,
+        *,
+        store: SecretStore,
+        notifications: Notifications,
+        wall: Wall,
+        report: Report,
+        rotated: Callable[[Any], None],
+    ) -> None:
         self._store = store
         self._notify = notifications
         self._wall = wall
         self._report = report
+        self._rotated = rotated
         self._settling = threading.Lock()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="local-secret-due", daemon=True)
@@ -56,6 +69,8 @@ class Due:
                 change = happened.change
                 self._report(f"{happened.event} {(change.version or change.secret).name}")
                 self._notify.announce(happened.event, change, **happened.more)
+                if happened.event == _ROTATE:
+                    self._rotated(change.secret)
 
     def close(self) -> None:
         """End the thread."""
@@ -89,7 +104,7 @@ class Due:
             if end == moment:
                 version = stored.versions[number - 1]
                 return _Happened("SECRET_VERSION_DESTROY", store._moved(stored, version, DESTROYED, moment))
-        return _Happened("SECRET_ROTATE", self._rotate(stored, moment))
+        return _Happened(_ROTATE, self._rotate(stored, moment))
 
     def _rotate(self, stored: Stored, moment: float) -> Change:
         """Advance the rotation: the message tells the next time already [seen in production by a third party].

@@ -21,6 +21,15 @@ class Notifications:
 
     def __init__(self, topics: TopicPort) -> None:
         self._topics = topics
+        self._forbidden: frozenset[str] = frozenset()
+
+    def forbid(self, topic: str, *, forbidden: bool) -> None:
+        """Let a topic be one that the service agent may not publish to, or may."""
+        self._forbidden = self._forbidden | {topic} if forbidden else self._forbidden - {topic}
+
+    def forbidden(self, topics: Iterable[str]) -> list[str]:
+        """Those of `topics` that may not be published to."""
+        return [topic for topic in topics if topic in self._forbidden]
 
     def missing(self, topics: Iterable[str]) -> list[str]:
         """Those of `topics` that do not exist."""
@@ -52,4 +61,6 @@ class Notifications:
         # Keys in order and no spaces, as captured [seen in production by a third party].
         data = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
         for topic in secret.topics:
-            self._topics.publish(topic.name, data, attributes)
+            # Where it may no longer publish, it loses the message and goes on [documented].
+            if topic.name not in self._forbidden:
+                self._topics.publish(topic.name, data, attributes)

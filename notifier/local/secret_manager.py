@@ -1,22 +1,34 @@
 """A Secret Manager on loopback that the official client talks to unchanged, with faults on demand."""
 
-from typing import Self
+from typing import Any, Self
 
 import grpc
 from google.cloud.secretmanager_v1.types import resources, service
 
 from .access_faults import AccessFaults
 from .access_log import AccessLog
+from .audit import AuditLog
 from .names import Parent, secret_path
 from .ports import Report, TopicPort, Wall, unheard
-from .rpc import Caller, Server
+from .rpc import Server
+from .secret_callers import IN_PROCESS, Callers, Keys
 from .secret_due import Due
 from .secret_events import Notifications
-from .secret_service import NAME, SecretService
+from .secret_gate import Gate
+from .secret_grpc import handlers
+from .secret_places import Places
+from .secret_policies import Policies
+from .secret_quotas import Limits, Quotas
+from .secret_rotation import ManagedRotation
+from .secret_service import SecretService
 from .secret_store import SecretStore
 
 
-_HERE = Caller()
+_PRODUCTION = Limits()
+
+
+def _no_keys() -> bytes:
+    return b'{"keys": []}'
 
 
 class SecretManager:
@@ -29,26 +41,48 @@ class SecretManager:
         wall: wall time.
         port: 0 takes a free one.
         report: told of each change, in a line for people.
+        keys: of the issuer whose tokens callers may show, as a JWKS; see `secret_callers`.
 
     Raises:
         PortInUse: the port is taken.
     """
 
-    def __init__(self, *, topics: TopicPort, wall: Wall, port: int = 0, report: Report = unheard) -> None:
+    def __init__(
+        self,
+        *,
+        topics: TopicPort,
+        wall: Wall,
+        port: int = 0,
+        report: Report = unheard,
+        keys: Keys = _no_keys,
+    ) -> None:
         self.log = AccessLog(wall=wall)
-        self._store = SecretStore(wall=wall)
+        self.audit = AuditLog(wall=wall)
+        self._store = store = SecretStore(wall=wall)
         self._faults = AccessFaults()
-        notifications = Notifications(topics)
-        self._service = SecretService(
-            store=self._store,
-            notifications=notifications,
+        self._notifications = Notifications(topics)
+        self._quotas = Quotas(wall=wall)
+        self._policies = Policies(store)
+        managed = ManagedRotation(store=store, notifications=self._notifications, report=report)
+        secrets = SecretService(
+            store=store,
+            notifications=self._notifications,
             log=self.log,
             faults=self._faults,
             report=report,
             wall=wall,
         )
-        self._due = Due(store=self._store, notifications=notifications, wall=wall, report=report)
-        self._server = Server("secret-manager", port=port, services={NAME: self._service.methods()})
+        self._due = Due(store=store, notifications=self._notifications, wall=wall, report=report, rotated=managed.due)
+        self._gate = Gate(
+            {**secrets.methods(), **managed.methods(), **self._policies.methods(), **Places().methods()},
+            due=self._due,
+            quotas=self._quotas,
+            policies=self._policies,
+            audit=self.audit,
+            log=self.log,
+        )
+        self._server = Server("secret-manager", port=port, services={})
+        self._server._server.add_generic_rpc_handlers(handlers(self._gate, Callers(keys=keys, wall=wall)))
         self.host = self._server.host
 
     def stop(self) -> None:
@@ -74,7 +108,7 @@ class SecretManager:
         if not Parent.parse(parent).location:
             request.secret.replication.automatic.SetInParent()
         request.secret.topics.extend(resources.Topic.pb()(name=topic) for topic in topics)
-        return str(self._service.create_secret(request, _HERE).name)
+        return str(self._call("CreateSecret", request).name)
 
     def add_version(self, secret: str, data: bytes) -> int:
         """Add a version from inside the process and return its number.
@@ -84,7 +118,7 @@ class SecretManager:
         """
         request = service.AddSecretVersionRequest.pb()(parent=secret)
         request.payload.data = data
-        return int(self._service.add_version(request, _HERE).name.rpartition("/")[2])
+        return int(self._call("AddSecretVersion", request).name.rpartition("/")[2])
 
     def enable_version(self, secret: str, number: int) -> None:
         """Enable a version.
@@ -93,7 +127,7 @@ class SecretManager:
             Refusal: as EnableSecretVersion refuses.
         """
         request = service.EnableSecretVersionRequest.pb()(name=f"{secret}/versions/{number}")
-        self._service.enable(request, _HERE)
+        self._call("EnableSecretVersion", request)
 
     def disable_version(self, secret: str, number: int) -> None:
         """Disable a version.
@@ -102,7 +136,7 @@ class SecretManager:
             Refusal: as DisableSecretVersion refuses.
         """
         request = service.DisableSecretVersionRequest.pb()(name=f"{secret}/versions/{number}")
-        self._service.disable(request, _HERE)
+        self._call("DisableSecretVersion", request)
 
     def destroy_version(self, secret: str, number: int) -> None:
         """Destroy a version.
@@ -111,7 +145,7 @@ class SecretManager:
             Refusal: as DestroySecretVersion refuses.
         """
         request = service.DestroySecretVersionRequest.pb()(name=f"{secret}/versions/{number}")
-        self._service.destroy(request, _HERE)
+        self._call("DestroySecretVersion", request)
 
     def set_aliases(self, secret: str, aliases: dict[str, int]) -> None:
         """Replace the aliases of a secret.
@@ -123,7 +157,7 @@ class SecretManager:
         request.secret.name = secret
         request.secret.version_aliases.update(aliases)
         request.update_mask.paths.append("version_aliases")
-        self._service.update_secret(request, _HERE)
+        self._call("UpdateSecret", request)
 
     def delete_secret(self, secret: str) -> None:
         """Delete a secret with all its versions.
@@ -131,7 +165,7 @@ class SecretManager:
         Raises:
             Refusal: as DeleteSecret refuses.
         """
-        self._service.delete_secret(service.DeleteSecretRequest.pb()(name=secret), _HERE)
+        self._call("DeleteSecret", service.DeleteSecretRequest.pb()(name=secret))
 
     def settle(self) -> None:
         """Let all happen that is due by the clock: rotations, expiries, delayed ends; published when this returns.
@@ -179,3 +213,22 @@ class SecretManager:
     def heal(self, secret: str | None = None) -> None:
         """End the faults of accesses, of one secret or of all, and let go those that hang."""
         self._faults.clear(secret_path(secret) if secret else None)
+
+    def limit(self, limits: Limits = _PRODUCTION) -> None:
+        """Switch the quotas on, with production's figures where nothing is said; `UNLIMITED` switches them off."""
+        self._quotas.limit(limits)
+
+    def grant(self, resource: str, role: str, member: str) -> None:
+        """Grant a role of a secret, or of all secrets of `projects/P`, to a member such as `serviceAccount:E`.
+
+        Raises:
+            Refusal: NOT_FOUND; INVALID_ARGUMENT, `resource` is the name of neither.
+        """
+        self._policies.grant(resource, role, member)
+
+    def forbid_topic(self, topic: str, *, forbidden: bool = True) -> None:
+        """Let a topic be one that Secret Manager may not publish to, by its full name; or one that it may."""
+        self._notifications.forbid(topic, forbidden=forbidden)
+
+    def _call(self, method: str, request: Any) -> Any:
+        return self._gate.call(method, request, IN_PROCESS)

@@ -42,6 +42,8 @@ class Stored:
     aliases: list[tuple[int, Mapping[str, int]]] = field(default_factory=list)
     # Which versions are to be destroyed, and when.
     doomed: dict[int, float] = field(default_factory=dict)
+    # Who may do what with it, where that was said.
+    policy: Any = None
 
     def aliases_at(self, change: int) -> Mapping[str, int]:
         """The aliases after the change of this number."""

@@ -18,11 +18,12 @@ from .secret_events import Notifications
 from .secret_filter import parse
 from .secret_records import DESTROYED, DISABLED, ENABLED
 from .secret_refusals import in_state
+from .secret_rpcs import NAME
 from .secret_store import SecretStore
 from .secret_update import check_mask, replace, settable
 
 
-NAME = "google.cloud.secretmanager.v1.SecretManagerService"
+__all__ = ["NAME", "SecretService"]
 
 # The bit that a damaged checksum differs by.
 _DAMAGE = 1
@@ -188,13 +189,18 @@ class SecretService:
         return change.version
 
     def _configure_topics(self, secret: Any) -> None:
-        """Refuse topics that do not exist, and send the test message to those that do.
+        """Refuse topics that do not exist or may not be published to, and send the test message to all others.
 
-        The refusal is [seen in production by a third party], its wording and code are [assumed].
+        The refusals are [seen in production by a third party], their wording and codes are [assumed].
         """
         topics = [topic.name for topic in secret.topics]
         if gone := self._notify.missing(topics):
             raise Refusal(grpc.StatusCode.NOT_FOUND, f"Pub/Sub topic [{gone[0]}] not found.")
+        if forbidden := self._notify.forbidden(topics):
+            raise Refusal(
+                grpc.StatusCode.PERMISSION_DENIED,
+                f"The service agent lacks the permission pubsub.topics.publish on Pub/Sub topic [{forbidden[0]}].",
+            )
         self._notify.topic_configured(topics)
 
 

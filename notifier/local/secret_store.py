@@ -180,6 +180,20 @@ class SecretStore:
             self.timers.plan(path, stored)
             return change
 
+    def policy(self, path: str) -> Any:
+        """The policy of a secret, not to be altered; None where it has none or there is no such secret."""
+        stored = self._secrets.get(path)
+        return stored and stored.policy
+
+    def set_policy(self, path: str, policy: Any) -> None:
+        """Keep a policy with the secret: it goes when that goes.
+
+        Raises:
+            Refusal: NOT_FOUND.
+        """
+        with self._lock:
+            self._stored(path).policy = policy
+
     def lag(self, path: str, *, changes: int | None, seconds: float) -> None:
         """Let `latest` and aliases answer as before the last `changes` changes, or as they were `seconds` ago.
 

@@ -1,0 +1,101 @@
+"""What every call of the Secret Manager passes, whatever way it came: time, quotas, permission; and the audit log."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import grpc
+
+from .access_log import AccessLog
+from .audit import AuditLog
+from .audit_entry import Called
+from .names import Parent, secret_path, version_parts
+from .rpc import Method, Refusal
+from .secret_callers import SecretCaller
+from .secret_due import Due
+from .secret_policies import Policies
+from .secret_quotas import Quotas
+from .secret_rpcs import RPCS, Rpc
+
+
+_ACCESS = "AccessSecretVersion"
+
+
+class Gate:
+    """Calls methods by their name.
+
+    Args:
+        methods: what is called.
+        due: does what is due first.
+        quotas: counts the call.
+        policies: asks whether the caller may.
+        audit: keeps the call.
+        log: is told of accesses that get no further than this.
+    """
+
+    def __init__(
+        self,
+        methods: Mapping[str, Method],
+        *,
+        due: Due,
+        quotas: Quotas,
+        policies: Policies,
+        audit: AuditLog,
+        log: AccessLog,
+    ) -> None:
+        self._methods = methods
+        self._due = due
+        self._quotas = quotas
+        self._policies = policies
+        self._audit = audit
+        self._log = log
+
+    def call(self, name: str, request: Any, caller: SecretCaller) -> Any:
+        """Answer a call.
+
+        Raises:
+            Refusal: by the quotas, the policies or the method.
+        """
+        rpc = RPCS[name]
+        resource = rpc.resource(request)
+        entered = False
+        try:
+            self._due.before_call()
+            self._quotas.count(name, rpc.quota, _canonical(rpc, resource))
+            self._policies.check(caller, rpc.permission, resource)
+            entered = True
+            answer = self._methods[name].call(request, caller)
+        except Refusal as refusal:
+            if name == _ACCESS and not entered:
+                self._note_access(resource, refusal, caller)
+            # Who was not kept out by a policy was permitted.
+            granted = entered or refusal.code is not grpc.StatusCode.PERMISSION_DENIED
+            self._note(Called(rpc, request, resource, caller, refusal=refusal, granted=granted))
+            raise
+        self._note(Called(rpc, request, resource, caller, response=answer))
+        return answer
+
+    def _note(self, called: Called) -> None:
+        if self._audit.wants(called.rpc.log):
+            self._audit.note(called)
+
+    def _note_access(self, resource: str, refusal: Refusal, caller: SecretCaller) -> None:
+        try:
+            path, asked = version_parts(resource)
+        except Refusal:
+            return
+        self._log.arrived(path)
+        self._log.answered(path, asked, None, refusal.code.name, caller)
+
+
+def _canonical(rpc: Rpc, resource: str) -> str:
+    """The resource with the project's number.
+
+    Raises:
+        Refusal: INVALID_ARGUMENT.
+    """
+    if "=P}" in rpc.path:
+        return Parent.parse(resource).path
+    if "=S}" in rpc.path:
+        return secret_path(resource)
+    path, asked = version_parts(resource)
+    return f"{path}/versions/{asked}"
