@@ -10,6 +10,7 @@ from .access_log import AccessLog
 from .audit import AuditLog
 from .names import Parent, secret_path
 from .ports import Report, TopicPort, Wall, unheard
+from .rest_server import RestServer
 from .rpc import Server
 from .secret_callers import IN_PROCESS, Callers, Keys
 from .secret_due import Due
@@ -81,14 +82,18 @@ class SecretManager:
             audit=self.audit,
             log=self.log,
         )
+        callers = Callers(keys=keys, wall=wall)
         self._server = Server("secret-manager", port=port, services={})
-        self._server._server.add_generic_rpc_handlers(handlers(self._gate, Callers(keys=keys, wall=wall)))
+        self._server._server.add_generic_rpc_handlers(handlers(self._gate, callers))
         self.host = self._server.host
+        self._rest = RestServer(self._gate, callers)
+        self.rest_url = self._rest.url
 
     def stop(self) -> None:
         """Let go what hangs, and end."""
         self._faults.close()
         self._due.close()
+        self._rest.stop()
         self._server.stop()
 
     def __enter__(self) -> Self:

@@ -138,7 +138,7 @@ RPCS = {
             "*",
         ),
         _rpc("RotateSecret", "secrets.rotate", _WRITE, "POST {parent=S}:rotateSecret", "*"),
-        _place("ListLocations", "locations.list", "{name=P}/locations"),
-        _place("GetLocation", "locations.get", "{name=P}"),
+        _place("ListLocations", "locations.list", "GET {name=P}/locations"),
+        _place("GetLocation", "locations.get", "GET {name=P}"),
     )
 }

@@ -1,0 +1,119 @@
+"""HTTP to RPC: which method a URL means, and the request that URL, query and body make together.
+
+The rules are those of `google.api.http` [documented]: what the URL does not bind comes from the body, or from the
+query where there is no body or the body is one field only.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from google.protobuf import json_format
+from google.protobuf.descriptor import FieldDescriptor
+
+from .secret_refusals import invalid
+from .secret_rpcs import RPCS, Rpc
+
+
+_PARENT = r"projects/[^/]+(?:/locations/[^/:]+)?"
+_UNDER = r"/secrets/[^/:]+"
+_PATTERNS = {"P": _PARENT, "S": _PARENT + _UNDER, "V": rf"{_PARENT}{_UNDER}/versions/[^/:]+"}
+
+# Parameters of every method; those of the answer's form are seen to elsewhere, the others change nothing here.
+_SYSTEM = frozenset({"alt", "prettyPrint", "fields", "key", "quotaUser", "access_token", "callback", "upload_protocol"})
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an HTTP request asks for.
+
+    Args:
+        rpc: which method.
+        request: its request.
+        enums_as_numbers: how the answer is to be written.
+    """
+
+    rpc: Rpc
+    request: Any
+    enums_as_numbers: bool
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    bound, _, rest = path.partition("}")
+    return re.compile(rf"/v1/(?P<name>{_PATTERNS[bound[-1]]}){re.escape(rest)}")
+
+
+_ROUTES = [(rpc, _pattern(rpc.path)) for rpc in RPCS.values()]
+
+
+def route(verb: str, target: str) -> tuple[Rpc, str] | None:
+    """The method that a request line means and the resource that it names; None where there is nothing."""
+    path = unquote(urlsplit(target).path)
+    for rpc, pattern in _ROUTES:
+        if rpc.verb == verb and (found := pattern.fullmatch(path)):
+            return rpc, found["name"]
+    return None
+
+
+def read(rpc: Rpc, name: str, target: str, body: bytes) -> Asked:
+    """Make the request.
+
+    Raises:
+        Refusal: INVALID_ARGUMENT, the body or the query is not what the method takes.
+    """
+    request = rpc.request()
+    query = parse_qsl(urlsplit(target).query, keep_blank_values=True)
+    asked = {key.removeprefix("$"): value for key, value in query}
+    try:
+        if rpc.body:
+            within = request if rpc.body == "*" else getattr(request, rpc.body)
+            json_format.Parse(body or b"{}", within)
+        _set_query(request, query)
+    except (json_format.ParseError, ValueError) as exc:
+        # Not what was said: the body may hold a value.
+        raise invalid("Invalid JSON payload or parameter received.") from exc
+    _set(request, rpc.field.split("."), name)
+    return Asked(rpc, request, "enum-encoding=int" in asked.get("alt", ""))
+
+
+def written(asked: Asked, answer: Any) -> bytes:
+    """The answer as JSON."""
+    return json_format.MessageToJson(answer, use_integers_for_enums=asked.enums_as_numbers, indent=None).encode()
+
+
+def _set(message: Any, path: list[str], value: str) -> None:
+    for field in path[:-1]:
+        message = getattr(message, field)
+    setattr(message, path[-1], value)
+
+
+def _set_query(request: Any, query: Iterable[tuple[str, str]]) -> None:
+    """Set fields by their names, in either case, dotted where they lie deeper.
+
+    Raises:
+        ValueError: there is no such field, or it does not take the value.
+    """
+    for key, value in query:
+        if key.startswith("$") or key in _SYSTEM:
+            continue
+        told: Any = _told(request.DESCRIPTOR, key.split("."), value)
+        json_format.ParseDict(told, request)
+
+
+def _told(descriptor: Any, path: list[str], value: str) -> Mapping[str, Any]:
+    field = _field(descriptor, path[0])
+    if path[1:]:
+        return {field.name: _told(field.message_type, path[1:], value)}
+    if field.type in {FieldDescriptor.TYPE_BOOL, FieldDescriptor.TYPE_BYTES}:
+        return {field.name: json.loads(value) if field.type == FieldDescriptor.TYPE_BOOL else value}
+    return {field.name: [value] if field.is_repeated else value}
+
+
+def _field(descriptor: Any, name: str) -> Any:
+    for field in descriptor.fields:
+        if name in {field.name, field.json_name}:
+            return field
+    raise ValueError(name)

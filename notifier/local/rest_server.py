@@ -1,0 +1,170 @@
+"""The Secret Manager's RPCs by HTTP, as the official client's REST transport and Terraform call them."""
+
+import contextlib
+import http.client
+import json
+import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
+from typing import ClassVar
+
+from . import rest_routes
+from .rpc import LOOPBACK, PortInUse, Refusal
+from .secret_callers import Callers, SecretCaller
+from .secret_gate import Gate
+
+
+# The payload of a version is at most 64 KiB, and base64 makes it a third larger.
+_LARGEST_BODY = 1024 * 1024
+
+# A browser that was told that some name is 127.0.0.1 still says that name: such pages get nothing.
+_OURSELVES = frozenset({LOOPBACK, "localhost"})
+
+# How long a connection is kept open without a request.
+_IDLE = 60.0
+
+# HTTP's number for each status [documented].
+_NUMBERS = {
+    "ABORTED": 409,
+    "ALREADY_EXISTS": 409,
+    "CANCELLED": 499,
+    "DEADLINE_EXCEEDED": 504,
+    "FAILED_PRECONDITION": 400,
+    "INVALID_ARGUMENT": 400,
+    "NOT_FOUND": 404,
+    "OUT_OF_RANGE": 400,
+    "PERMISSION_DENIED": 403,
+    "RESOURCE_EXHAUSTED": 429,
+    "UNAUTHENTICATED": 401,
+    "UNAVAILABLE": 503,
+    "UNIMPLEMENTED": 501,
+}
+
+
+class RestServer:
+    """Serve a gate by HTTP on a loopback port.
+
+    Args:
+        gate: what is called.
+        callers: reads who calls.
+        port: 0 takes a free one.
+
+    Raises:
+        PortInUse: the port is taken.
+    """
+
+    def __init__(self, gate: Gate, callers: Callers, *, port: int = 0) -> None:
+        handler = type("Handler", (_Handler,), {"gate": gate, "callers": callers})
+        try:
+            self._server = _Server((LOOPBACK, port), handler)
+        except OSError as exc:
+            raise PortInUse("secret-manager", port) from exc
+        self.port = int(self._server.server_address[1])
+        self.url = f"http://{LOOPBACK}:{self.port}"
+        self._ended = False
+        self._thread = threading.Thread(target=self._serve, name="local-rest", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End; requests under way are not waited for."""
+        self._ended = True
+        # The server waits for a connection, without looking up now and then: so it gets one.
+        with contextlib.suppress(OSError):
+            socket.create_connection((LOOPBACK, self.port), timeout=1.0).close()
+        self._thread.join(1.0)
+        self._server.server_close()
+
+    def _serve(self) -> None:
+        while not self._ended:
+            self._server.handle_request()
+
+
+class _Server(ThreadingHTTPServer):
+    # Threads of requests never hold up the end of the process.
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+
+    def server_bind(self) -> None:
+        """Bind without asking DNS for our own name, as the standard library would."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = LOOPBACK, self.server_address[1]
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing where a client has gone: standard error belongs to the command."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    gate: ClassVar[Gate]
+    callers: ClassVar[Callers]
+    protocol_version = "HTTP/1.1"
+    timeout = _IDLE
+    # An answer goes out at once, headers and body together.
+    disable_nagle_algorithm = True
+    wbufsize = -1
+    server_version = "keyturn-local"
+    sys_version = ""
+
+    def do_GET(self) -> None:
+        """Answer a GET."""
+        self._answer()
+
+    do_POST = do_PATCH = do_DELETE = do_GET  # noqa: N815 - the names that the standard library looks for
+
+    def log_message(self, *_: object) -> None:
+        """Keep quiet: what is called stands in the audit log."""
+
+    def _answer(self) -> None:
+        try:
+            body = self._body()
+            if body is None:
+                return
+            found = rest_routes.route(self.command, self.path)
+            if found is None:
+                self._refuse(404, "NOT_FOUND", "There is nothing at this address.")
+                return
+            rpc, name = found
+            asked = rest_routes.read(rpc, name, self.path, body)
+            answer = self.gate.call(rpc.name, asked.request, self._caller())
+        except Refusal as refusal:
+            code = refusal.code.name
+            self._refuse(_NUMBERS.get(code, 500), code, refusal.message)
+        else:
+            self._reply(200, rest_routes.written(asked, answer))
+
+    def _body(self) -> bytes | None:
+        host, origin = self.headers.get("Host", ""), self.headers.get("Origin")
+        if host.rpartition(":")[0] not in _OURSELVES or origin is not None:
+            self.close_connection = True
+            self._refuse(403, "PERMISSION_DENIED", "This server is for this machine only, and not for browsers.")
+            return None
+        length = self.headers.get("Content-Length", "0")
+        if not length.isdecimal() or int(length) > _LARGEST_BODY or "Transfer-Encoding" in self.headers:
+            self.close_connection = True
+            self._refuse(413, "INVALID_ARGUMENT", "Content-Length is missing or too large.")
+            return None
+        return self.rfile.read(int(length))
+
+    def _caller(self) -> SecretCaller:
+        said = {name.lower(): value for name, value in self.headers.items()}
+        host, port = self.client_address[:2]
+        return SecretCaller(
+            peer=f"ipv4:{host}:{port}",
+            user_agent=said.get("user-agent", ""),
+            api_client=said.get("x-goog-api-client", ""),
+            identity=self.callers.identity(said),
+        )
+
+    def _refuse(self, status: int, code: str, message: str) -> None:
+        error = {"error": {"code": status, "message": message, "status": code}}
+        self._reply(status, json.dumps(error).encode())
+
+    def _reply(self, status: int, body: bytes) -> None:
+        with contextlib.suppress(OSError):
+            self.send_response(status, http.client.responses.get(status, ""))
+            self.send_header("Content-Type", "application/json; charset=UTF-8")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+            self.wfile.flush()
