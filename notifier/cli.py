@@ -88,13 +88,17 @@ def demo(*, workers: int, as_json: bool) -> None:
     No cloud account is needed. The exit status is 0 only where everything held that is promised; nothing is left
     running or lying about.
     """
-    try:
-        importlib.import_module("gunicorn")
-        importlib.import_module("rich")
-        from .demo.run import main as run
-    except ModuleNotFoundError as exc:
-        raise _missing(exc, extra="demo") from exc
-    run(workers, as_json=as_json)
+    from .demo.ending import Ending
+
+    ending = Ending()
+    with ending.heard():
+        try:
+            importlib.import_module("gunicorn")
+            importlib.import_module("rich")
+            from .demo.run import run
+        except ModuleNotFoundError as exc:
+            raise _missing(exc, extra="demo") from exc
+        sys.exit(run(workers, as_json=as_json, out=sys.stdout, err=sys.stderr, ending=ending))
 
 
 class _Failed(click.ClickException):

@@ -10,18 +10,20 @@ from ..local.cloud import SENDER
 from .ending import Ending
 from .figures import Figures
 from .load import Load
-from .scene import Row, Scene
-from .stage import AUDIENCE, NAMES, ROTATED, STATIC, Stage
+from .scene import Row, Scene, Traffic
+from .stage import AUDIENCE, NAMES, ROTATED, STATIC, ServiceDied, Stage
 
 
 #: Seconds: for gunicorn's start, and for the workers to follow a change.
 _START: Final = 30.0
 _FOLLOW: Final = 5.0
 
-#: Seconds between two acts, so that a person can follow.
+#: Seconds between two acts, so that a person can follow, and between two drawings while something is waited for.
 _REST: Final = 0.4
+_DRAWN: Final = 0.02
 
 _OK: Final = range(200, 300)
+_REFUSED: Final = (401, 403)
 
 
 class Play:
@@ -41,6 +43,7 @@ class Play:
         self._scene = scene
         self._ending = ending
         self._workers: set[int] = set()
+        self._messages = 0
         self.figures = Figures(workers)
 
     def run(self) -> Figures:
@@ -48,108 +51,118 @@ class Play:
 
         Raises:
             Ended: somebody asked for the end.
-            ServiceDied: the service ended by itself.
+            ServiceDied: the service did not start, or ended by itself.
         """
         self._start()
-        self._rotate()
-        self._step_back()
+        version = self._rotate()
+        self._step_back(version)
         self._leave_static()
-        self._refuse()
+        self._refuse(version)
         seen, figures = self._load.seen, self.figures
+        figures.other_fetches = self._other_fetches()
         figures.requests, figures.failed = seen.requests, seen.failed
         figures.mixed, figures.stale = seen.mixed, seen.stale
         return figures
 
     def _start(self) -> None:
         count = self.figures.workers
-        self._scene.begin(f"A service with {count} worker{'s' if count > 1 else ''} and six secrets, under steady load")
-        began = self._wait(lambda: len(self._load.workers()) >= count, _START)
-        self._stage.wire()
+        self._scene.begin(f"Start a service with {_several(count)} and six secrets, under steady load")
+        if not self._wait(lambda: len(self._load.workers()) >= count, _START):
+            raise ServiceDied(f"Not every worker has answered within {_START:.0f} s.", self._stage.printed())
         self._workers = self._load.workers()
-        self._scene.workers = {pid: Row(1) for pid in sorted(self._workers)}
+        self._stage.wire()
         # Requests that met a service which was not there yet are nobody's failure.
         self._load.forget_failures()
-        self._scene.end(f"{len(self._workers)} workers answer, all at version 1", held=began)
+        self._stage.forget_accesses()
+        self._scene.workers = {pid: Row(1) for pid in sorted(self._workers)}
+        serving = self._load.serving(self._workers, ROTATED, 1, since=0.0)
+        self._scene.end(f"{serving} of {_several(count)} serve version 1", held=serving == count)
         self._rest()
 
-    def _rotate(self) -> None:
-        stage, load, scene = self._stage, self._load, self._scene
-        scene.begin(f"Add a version of {ROTATED}")
-        stage.forget_accesses()
+    def _rotate(self) -> int:
+        stage, load, figures = self._stage, self._load, self.figures
+        self._scene.begin(f"Add a version of {ROTATED}")
         began = time.monotonic()
         version = stage.add(ROTATED)
-        self._follow_push(ROTATED, version)
         shown: set[int] = set()
 
-        def all_turned() -> bool:
+        def show_turned() -> bool:
             for pid, at in load.turned(ROTATED, version).items():
                 if pid in self._workers and pid not in shown:
                     shown.add(pid)
-                    scene.turned(pid, version, (at - began) * 1000)
+                    self._scene.turned(pid, version, (at - began) * 1000)
             return shown == self._workers
 
-        self._wait(all_turned, _FOLLOW)
+        self._acknowledged(ROTATED, version)
+        self._wait(show_turned, _FOLLOW)
         self._rest()
-        accesses = stage.accesses()
-        self.figures.fetches = accesses.pop(ROTATED)
-        self.figures.other_fetches = sum(accesses.values())
-        self.figures.milliseconds = [row.milliseconds for row in scene.workers.values() if row.milliseconds is not None]
-        scene.end(
-            f"{self.figures.converged} of {self.figures.workers} workers follow; other secrets: "
-            f"{self.figures.other_fetches} fetches; {load.seen.failed} requests failed",
-            held=self.figures.converged == self.figures.workers and not self.figures.other_fetches,
+        figures.fetches = stage.accesses()[ROTATED]
+        figures.milliseconds = [
+            row.milliseconds for row in self._scene.workers.values() if row.milliseconds is not None
+        ]
+        others, seen = self._other_fetches(), load.seen
+        self._scene.end(
+            f"{figures.converged} of {figures.workers} turned; {others} fetches of other secrets; "
+            f"{seen.failed} requests failed, {seen.mixed} mixed",
+            held=figures.converged == figures.workers and not (others or seen.failed or seen.mixed),
+        )
+        self._rest()
+        return version
+
+    def _step_back(self, version: int) -> None:
+        self._scene.begin(f"Disable that version of {ROTATED}")
+        self._load.expect(ROTATED, None)
+        self._stage.disable(ROTATED, version)
+        serving = self._all_serve(ROTATED, version - 1)
+        # Who never turned has nothing to step back from.
+        self.figures.stepped_back = self.figures.converged == serving == self.figures.workers
+        self._scene.end(
+            f"{serving} of {_several(self.figures.workers)} serve version {version - 1} again",
+            held=self.figures.stepped_back,
         )
         self._rest()
 
-    def _step_back(self) -> None:
-        stage, load = self._stage, self._load
-        self._scene.begin(f"Disable that version of {ROTATED}")
-        load.expect(ROTATED, None)
-        stage.cloud.secret_manager.disable_version(stage.cloud.secret(ROTATED), 2)
-        self._follow_push(ROTATED, 1)
-        self.figures.stepped_back = self._wait(lambda: load.all_serve(self._workers, ROTATED, 1), _FOLLOW)
-        for row in self._scene.workers.values():
-            row.version = 1
-        self._scene.end("every worker serves version 1 again", held=self.figures.stepped_back)
-        self._rest()
-
     def _leave_static(self) -> None:
-        stage, load = self._stage, self._load
         self._scene.begin(f"Add a version of {STATIC}, which is static")
-        stage.forget_accesses()
-        stage.add(STATIC)
-        self._follow_push(STATIC, 1)
-        before = load.seen.requests
-        self._wait(lambda: load.seen.requests > before + 20 * len(self._workers), 1.0)
-        taken = load.turned(STATIC, 2)
-        fetched = stage.accesses()[STATIC]
-        self.figures.static_unchanged = not taken and not fetched and load.all_serve(self._workers, STATIC, 1)
-        self._scene.end("every worker keeps version 1; it was not even fetched", held=self.figures.static_unchanged)
+        version = self._stage.add(STATIC)
+        serving = self._all_serve(STATIC, version - 1)
+        self._rest()
+        taken, fetched = self._load.turned(STATIC, version), self._stage.accesses()[STATIC]
+        self.figures.static_unchanged = serving == self.figures.workers and not taken and not fetched
+        self._scene.end(
+            f"{serving} of {_several(self.figures.workers)} keep version {version - 1}; the new one: {fetched} fetches",
+            held=self.figures.static_unchanged,
+        )
         self._rest()
 
-    def _refuse(self) -> None:
-        stage = self._stage
+    def _refuse(self, version: int) -> None:
+        issuer, figures = self._stage.cloud.issuer, self.figures
         self._scene.begin("Push with forged tokens")
-        issuer = stage.cloud.issuer
         ours = issuer.claims(audience=AUDIENCE, email=SENDER)
         forged = {
             "a stranger's signature": issuer.forge(ours),
             "another sender": issuer.sign({**ours, "email": "stranger@example.com"}),
             "no token": None,
         }
-        stage.forget_accesses()
-        statuses = {what: self._push(token) for what, token in forged.items()}
-        self.figures.forged = sum(status in _OK for status in statuses.values()) + sum(stage.accesses().values())
+        before = self._stage.accesses()
+        statuses = {what: self._push(token, version) for what, token in forged.items()}
+        self._rest()  # one that was believed would have something fetched
+        figures.forgeries = len(statuses)
+        figures.refused = sum(status in _REFUSED for status in statuses.values())
+        fetched = sum(self._stage.accesses().values()) - sum(before.values())
+        figures.forged = max(sum(status in _OK for status in statuses.values()), fetched)
         said = ", ".join(f"{what}: {status}" for what, status in statuses.items())
-        self._scene.end(f"refused ({said})", held=not self.figures.forged)
+        held = figures.refused == figures.forgeries and not figures.forged
+        self._scene.end(f"refused ({said})" if held else f"{said}; {fetched} fetches", held=held)
         self._rest()
 
-    def _push(self, token: str | None) -> int:
+    def _push(self, token: str | None, version: int) -> int:
+        """Send an event that whoever believes it acts upon; 0 where there is no answer."""
         name = self._stage.cloud.secret(ROTATED)
         attributes = {
             "eventType": "SECRET_VERSION_ENABLE",
             "secretId": name,
-            "versionId": f"{name}/versions/2",
+            "versionId": f"{name}/versions/{version}",
             "timestamp": "2100-01-01T00:00:00Z",
             "dataFormat": "JSON_API_V1",
         }
@@ -165,15 +178,29 @@ class Play:
         finally:
             connection.close()
 
-    def _follow_push(self, secret: str, version: int) -> None:
-        # From the acknowledgement on, no request may be served anything else.
-        if self._wait(lambda: self._stage.undelivered() == 0, _FOLLOW):
-            self._load.expect(secret, version)
+    def _acknowledged(self, secret: str, version: int) -> float:
+        """Wait for the push of what was just done; after it, no request may be served anything but this version."""
+        self._messages += 1
+        if not self._wait(lambda: self._stage.wait_acknowledged(self._messages, _DRAWN), _FOLLOW):
+            self.figures.unacknowledged += 1
+        return self._load.expect(secret, version)
+
+    def _all_serve(self, secret: str, version: int) -> int:
+        """How many workers serve this version to a request that began after the push was acknowledged."""
+        since = self._acknowledged(secret, version)
+
+        def serving() -> int:
+            return self._load.serving(self._workers, secret, version, since=since)
+
+        self._wait(lambda: serving() == len(self._workers), _FOLLOW)
+        return serving()
+
+    def _other_fetches(self) -> int:
+        return sum(count for name, count in self._stage.accesses().items() if name != ROTATED)
 
     def _rest(self) -> None:
-        self._draw()
-        self._ending.pause(_REST)
-        self._draw()
+        deadline = time.monotonic() + _REST
+        self._wait(lambda: time.monotonic() >= deadline, _REST)
 
     def _wait(self, condition: Callable[[], bool], seconds: float) -> bool:
         def looked() -> bool:
@@ -184,8 +211,18 @@ class Play:
         return self._ending.wait(looked, seconds)
 
     def _draw(self) -> None:
-        seen, scene = self._load.seen, self._scene
-        scene.requests = (seen.requests, seen.failed)
+        load, scene = self._load, self._scene
+        scene.traffic = Traffic(load.seen.requests, load.rate(), load.seen.failed, load.seen.mixed)
+        scene.newest = dict(self._stage.newest)
+        if not self._workers:
+            return
         scene.accesses = self._stage.accesses()
-        last = next(iter(seen.served.values()), {})
-        scene.versions = {name: last.get(name, 1) for name in NAMES}
+        served = load.versions()
+        scene.workers = {pid: Row(served[pid].get(ROTATED, 0), row.milliseconds) for pid, row in scene.workers.items()}
+        for name in NAMES:
+            found = [versions.get(name, 0) for pid, versions in served.items() if pid in self._workers]
+            scene.versions[name] = (min(found), max(found))
+
+
+def _several(workers: int) -> str:
+    return f"{workers} worker{'s' if workers > 1 else ''}"

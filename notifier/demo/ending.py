@@ -1,8 +1,8 @@
 """Ending early: a signal sets a flag that every wait of the demo looks at, so nothing is torn down half-built."""
 
 import contextlib
+import queue
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -10,6 +10,7 @@ from typing import Final
 
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_NOHUP: Final = (signal.SIGHUP, signal.SIG_IGN)
 
 #: Seconds between two looks at what is waited for.
 _LOOK: Final = 0.01
@@ -24,16 +25,19 @@ class Ended(Exception):  # not an error: somebody asked for it
 
 
 class Ending:
-    """Whether somebody has asked for the end. Thread-safe."""
+    """Whether somebody has asked for the end. For the main thread, which is the one that hears signals."""
 
     def __init__(self) -> None:
-        self._asked = threading.Event()
+        # Its `put` may interrupt its own `get`; an Event's `set` in a handler could wait for itself.
+        self._asked: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._number = 0
 
     @contextlib.contextmanager
     def heard(self) -> Iterator[None]:
-        """Take the ending signals as requests for the length of a `with`; in the main thread only."""
-        before = {number: signal.signal(number, self._ask) for number in _SIGNALS}
+        """Take the ending signals as requests for the length of a `with`."""
+        # Under nohup a hang-up is ignored, and stays so.
+        taken = [number for number in _SIGNALS if (number, signal.getsignal(number)) != _NOHUP]
+        before = {number: signal.signal(number, self._ask) for number in taken}
         try:
             yield
         finally:
@@ -41,8 +45,7 @@ class Ending:
                 signal.signal(number, handler)
 
     def _ask(self, number: int, _: FrameType | None) -> None:
-        self._number = self._number or number
-        self._asked.set()
+        self._asked.put(number)
 
     def pause(self, seconds: float) -> None:
         """Let so many seconds pass.
@@ -50,7 +53,10 @@ class Ending:
         Raises:
             Ended: somebody asked for the end.
         """
-        if self._asked.wait(seconds):
+        if not self._number:
+            with contextlib.suppress(queue.Empty):
+                self._number = self._asked.get(timeout=seconds)
+        if self._number:
             raise Ended(self._number)
 
     def wait(self, condition: Callable[[], bool], seconds: float) -> bool:

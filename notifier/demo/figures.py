@@ -14,14 +14,17 @@ class Figures:
         workers: how many were to follow.
         milliseconds: for each worker that followed, from before the add to its first answer with the new version.
         fetches: accesses of the rotated secret from the add until all had followed.
-        other_fetches: accesses of any other secret meanwhile.
+        other_fetches: accesses of any other secret from the add to the end.
         requests: how many were sent.
         failed: how many of them were not answered with 200.
         mixed: how many answers showed a version with the value of another.
         stale: how many began after the push was acknowledged, and were served the old version.
-        forged: how many of the forged pushes were answered with a status that acknowledges.
-        stepped_back: whether every worker served the version before again after the newest was disabled.
-        static_unchanged: whether every worker kept the static secret's version.
+        unacknowledged: how many pushes were not acknowledged in time; nothing could be stale after those.
+        forged: how many of the forged pushes were acknowledged, or had a secret fetched.
+        refused: how many of them were answered with 401 or 403.
+        forgeries: how many were sent.
+        stepped_back: whether every worker served the version before again after the one it had turned to was disabled.
+        static_unchanged: whether every worker kept the static secret's version, and none fetched the new one.
     """
 
     workers: int
@@ -32,7 +35,10 @@ class Figures:
     failed: int = 0
     mixed: int = 0
     stale: int = 0
+    unacknowledged: int = 0
     forged: int = 0
+    refused: int = 0
+    forgeries: int = 0
     stepped_back: bool = False
     static_unchanged: bool = False
 
@@ -57,7 +63,9 @@ class Figures:
             "requests_failed": self.failed,
             "mixed_values": self.mixed,
             "stale_after_ack": self.stale,
+            "pushes_unacknowledged": self.unacknowledged,
             "forged_pushes_accepted": self.forged,
+            "forged_pushes_refused": self.refused,
             "stepped_back": self.stepped_back,
             "static_unchanged": self.static_unchanged,
         }
@@ -71,7 +79,9 @@ class Figures:
             f"{self.failed} requests failed": self.failed == 0,
             f"{self.mixed} answers mixed two versions": self.mixed == 0,
             f"{self.stale} requests were served the old version after the acknowledgement": self.stale == 0,
+            f"{self.unacknowledged} pushes were not acknowledged": self.unacknowledged == 0,
             f"{self.forged} forged pushes were accepted": self.forged == 0,
+            f"{self.refused} of {self.forgeries} forged pushes were refused": 0 < self.forgeries == self.refused,
             "not every worker stepped back": self.stepped_back,
             "the static secret changed": self.static_unchanged,
         }

@@ -32,6 +32,23 @@ class Row:
     milliseconds: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """The requests so far.
+
+    Args:
+        requests: how many.
+        rate: how many in a second.
+        failed: how many of them were not answered with 200.
+        mixed: how many showed a version with the value of another.
+    """
+
+    requests: int = 0
+    rate: float = 0.0
+    failed: int = 0
+    mixed: int = 0
+
+
 @dataclass(slots=True)
 class Scene:
     """The state of the show.
@@ -40,17 +57,19 @@ class Scene:
         changed: called with a line for people whenever there is something new.
         acts: the steps so far.
         workers: by process id.
-        versions: of each secret, as the last answer showed.
-        accesses: of each secret at Secret Manager since the act began.
-        requests: how many there have been, and how many of them failed.
+        versions: the lowest and the highest of each secret, as the last answers of the workers showed.
+        newest: the version of each secret that was added last.
+        accesses: of each secret at Secret Manager since the service has started.
+        traffic: the requests so far.
     """
 
     changed: Callable[[str], None]
     acts: list[Act] = field(default_factory=list)
     workers: dict[int, Row] = field(default_factory=dict)
-    versions: dict[str, int] = field(default_factory=dict)
+    versions: dict[str, tuple[int, int]] = field(default_factory=dict)
+    newest: dict[str, int] = field(default_factory=dict)
     accesses: dict[str, int] = field(default_factory=dict)
-    requests: tuple[int, int] = (0, 0)
+    traffic: Traffic = Traffic()
 
     def begin(self, title: str) -> None:
         """Begin a step."""
@@ -64,5 +83,5 @@ class Scene:
 
     def turned(self, pid: int, version: int, milliseconds: float) -> None:
         """A worker was seen to serve a new version."""
-        self.workers[pid] = Row(version, milliseconds)
+        self.workers = {**self.workers, pid: Row(version, milliseconds)}
         self.changed(f"   worker {pid} serves version {version} after {milliseconds:.1f} ms")

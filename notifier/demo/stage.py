@@ -30,7 +30,15 @@ _PATIENCE: Final = 3.0
 
 
 class ServiceDied(Exception):  # reads as what happened
-    """The service ended by itself; the message is the end of what it printed."""
+    """The service did not start, or ended by itself.
+
+    Args:
+        what: what happened.
+        printed: the end of what it printed.
+    """
+
+    def __init__(self, what: str, printed: str) -> None:
+        super().__init__(f"{what} Its last lines:\n{printed}")
 
 
 class Stage:
@@ -54,6 +62,7 @@ class Stage:
         self._directory = directory
         self._marking = marking
         self._marks: dict[tuple[str, int], str] = {}
+        self.newest: dict[str, int] = {}
 
     def mark(self, name: str, version: int) -> str | None:
         """The mark of a version that was added here; None of any other."""
@@ -62,11 +71,12 @@ class Stage:
     def add(self, name: str) -> int:
         """Add a version with a value that nobody knows, and return its number."""
         value = secrets.token_hex(16)
-        number = len([key for key in self._marks if key[0] == name]) + 1
+        number = self.newest.get(name, 0) + 1
         self._marks[name, number] = mark(self._marking, value)  # before anybody can be served it
         added = self.cloud.add_version(name, value.encode())
         if added != number:
             raise RuntimeError(f"{name}: version {added} where {number} was expected")
+        self.newest[name] = added
         return added
 
     def wire(self) -> None:
@@ -75,15 +85,21 @@ class Stage:
             f"http://127.0.0.1:{self.port}/secrets/events", topic=TOPIC, audience=AUDIENCE, backoff=(0.1, 1.0)
         )
 
-    def undelivered(self) -> int:
-        """How many messages the service has not acknowledged."""
-        return self.cloud.pubsub.undelivered(self.subscription)
+    def disable(self, name: str, version: int) -> None:
+        """Disable a version."""
+        self.cloud.secret_manager.disable_version(self.cloud.secret(name), version)
+
+    def wait_acknowledged(self, messages: int, seconds: float) -> bool:
+        """Wait until the service has acknowledged so many messages, and wake at that moment; False if it has not."""
+        return self.cloud.pubsub.wait_for_pushes(
+            lambda pushes: len({push.message for push in pushes if push.acknowledged}) >= messages, seconds
+        )
 
     def accesses(self) -> dict[str, int]:
         """How often each secret was accessed at Secret Manager since `forget_accesses`."""
         counted = dict.fromkeys(NAMES, 0)
-        for call in self.cloud.secret_manager.log.calls():
-            counted[call.secret.rpartition("/")[2]] += 1
+        for (secret, _, _), count in self.cloud.secret_manager.log.counts().items():
+            counted[secret.rpartition("/")[2]] += count
         return counted
 
     def forget_accesses(self) -> None:
@@ -97,7 +113,7 @@ class Stage:
             ServiceDied: it has ended.
         """
         if self._process.poll() is not None:
-            raise ServiceDied(self.printed())
+            raise ServiceDied("The service ended by itself.", self.printed())
 
     def printed(self) -> str:
         """The last lines that the service printed."""
@@ -126,8 +142,12 @@ def set_up(workers: int) -> Iterator[Stage]:
 
 
 def _environment(directory: Path, marking: bytes) -> dict[str, str]:
-    # What the user has set for other services must not change what is shown here.
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("KEYTURN_", "GUNICORN_", "K_", "GOOGLE_"))}
+    # What the user has set for other services must not change what is shown here; nor is there a proxy to loopback.
+    kept = {
+        k: v
+        for k, v in os.environ.items()
+        if not k.startswith(("KEYTURN_", "GUNICORN_", "K_", "GOOGLE_")) and not k.lower().endswith("_proxy")
+    }
     home = str(Path(__file__).parents[2])
     return {
         **kept,
