@@ -35,7 +35,13 @@ def _no_keys() -> bytes:
 class SecretManager:
     """Serve google.cloud.secretmanager.v1.SecretManagerService, global and regional, for any projects.
 
-    Thread-safe. Secrets are called by their full name, `projects/P[/locations/L]/secrets/S`, P an id or a number.
+    By gRPC at `host` and by REST at `rest_url`, which Terraform's google provider takes as
+    `secret_manager_custom_endpoint = "{rest_url}/v1/"`. Thread-safe. Secrets are called by their full name,
+    `projects/P[/locations/L]/secrets/S`, P an id or a number.
+
+    Callers that say nothing may do everything. One that sends `x-keyturn-caller: serviceAccount:E`, or a bearer token
+    of the local issuer, may do what the policies of the secret and of its project grant it. `audit` keeps what was
+    called, `log` what was read.
 
     Args:
         topics: where notifications are published.

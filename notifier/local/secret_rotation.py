@@ -1,5 +1,6 @@
 """Managed rotation, simulated: there is no Cloud SQL here, so a new password changes nowhere but in the secret."""
 
+import contextlib
 import json
 import secrets
 import threading
@@ -10,7 +11,7 @@ from google.cloud.secretmanager_v1.types import resources, service
 
 from .names import secret_path
 from .ports import Report
-from .rpc import Caller, Method
+from .rpc import Caller, Method, Refusal
 from .secret_events import Notifications
 from .secret_refusals import invalid, precondition
 from .secret_store import SecretStore
@@ -70,11 +71,14 @@ class ManagedRotation:
 
     def due(self, secret: Any) -> None:
         """Rotate where that is managed: the time has come."""
-        if _managed(secret) and self._store.has(secret.name):
-            self._add(secret.name)
+        if _managed(secret):
+            # It may have been deleted since.
+            with contextlib.suppress(Refusal):
+                self._add(secret.name)
 
     def _add(self, path: str, password: str = "") -> Any:
-        instance, username = self._users[path]
+        with self._lock:
+            instance, username = self._users[path]
         value = {"instance_id": instance, "password": password or secrets.token_urlsafe(24), "username": username}
         change = self._store.add(path, json.dumps(value).encode(), crc_given=False)
         self._report(f"added {change.version.name}")

@@ -100,6 +100,21 @@ def test_a_rotation_without_a_period_comes_once(cloud, client, make, heard, wall
     assert "rotation" not in client.get_secret(name=made.name)
 
 
+def test_a_managed_rotation_adds_a_version(cloud, client, wall):
+    """Where rotation is managed, each time that comes brings a version of its own."""
+    secret = {
+        "secret_type": "CLOUD_SQL_DB_CREDENTIALS",
+        "rotation": {"next_rotation_time": {"seconds": int(wall()) + 600}, "rotation_period": {"seconds": DAY}},
+    }
+    made = client.create_secret(parent="projects/demo/locations/us-east1", secret_id="sql", secret=secret)
+    credentials = {"instance_id": "demo:main", "username": "app"}
+    client.enable_managed_rotation(parent=made.name, cloud_sql_single_user_credentials=credentials)
+
+    cloud.advance(600 + DAY)
+
+    assert 3 == len(list(client.list_secret_versions(parent=made.name)))
+
+
 def test_a_delayed_end(cloud, client, make, heard):
     """A version that is destroyed with a delay is disabled, then destroyed; enabling it meanwhile saves it."""
     made = make(version_destroy_ttl={"seconds": DAY})
