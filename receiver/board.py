@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from .errors import BoardError
 from .knowledge import Knowledge
@@ -49,6 +49,13 @@ _CLAIM: Final = "claim-"
 _TRIES: Final = 20
 
 
+class Published(NamedTuple):
+    """What the container knows of a secret once something was published, and the generation that this began."""
+
+    knowledge: Knowledge
+    generation: int
+
+
 class Board:
     """Read and write the container's knowledge. Thread-safe, but see `changes`.
 
@@ -75,8 +82,8 @@ class Board:
         """Where the board stands. Compare for equality only; costs one read of shared memory."""
         return self._memory[0]
 
-    def publish(self, name: SecretName, knowledge: Knowledge) -> Knowledge:
-        """Merge `knowledge` into what the container knows of `name`; returns all that it knows.
+    def publish(self, name: SecretName, knowledge: Knowledge) -> Published:
+        """Merge `knowledge` into what the container knows of `name`; returns all that it knows, and the generation.
 
         Once this has returned, every reader that looks at the generation finds it moved, even where the file held
         all of it before: the writer that put it there may have died before it moved the generation.
@@ -88,9 +95,10 @@ class Board:
             merged, unreadable = self._merge(name, knowledge)
             self._memory[1 + _serial(_file_name(name))] += 1
             self._memory[0] += 1
+            generation = self._memory[0]
         if unreadable:
             _say_unreadable(_file_name(name))
-        return merged
+        return Published(merged, generation)
 
     def _merge(self, name: SecretName, knowledge: Knowledge) -> tuple[Knowledge, bool]:
         path = self.run_dir.path / _file_name(name)

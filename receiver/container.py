@@ -75,25 +75,33 @@ class Container:
 
     def follow(self, generation: int) -> None:
         """Everything up to `generation` has been applied here."""
-        self.seen = generation
+        with self._lock:
+            self.seen = generation
         self._siblings.caught_up()
 
     def tell(self, name: SecretName, news: Knowledge, *, deadline: float, meanwhile: Callable[[], None]) -> Told:
         """Write the board, tell every sibling, do `meanwhile`, and wait for the siblings until `deadline`."""
-        on_board = self._publish(name, news)
+        published = self._publish(name, news)
         relay = self._siblings.relay(name, news)
         meanwhile()
+        if published is not None:
+            self._passed(published)
         confirmed: Confirmations = relay.wait(deadline)
         # Who is silent is fenced by the board; without the board nothing is known of it.
-        return Told(settled=not confirmed.failed and (on_board or not confirmed.lagging))
+        return Told(settled=not confirmed.failed and (published is not None or not confirmed.lagging))
 
-    def _publish(self, name: SecretName, news: Knowledge) -> bool:
+    def _publish(self, name: SecretName, news: Knowledge) -> int | None:
         try:
-            self._board.publish(name, news)
+            return self._board.publish(name, news).generation
         except BoardError as exc:
             log(logging.ERROR, "board_unwritable", str(exc), secret=str(name))
-            return False
-        return True
+            return None
+
+    def _passed(self, generation: int) -> None:
+        # One's own news need not be read back; where others published meanwhile the next request reads theirs.
+        with self._lock:
+            if self.seen == generation - 1:
+                self.seen = generation
 
     def claim(self, what: str, *, every: float) -> float:
         """Claim what one worker of the container may do in so many seconds; returns how long to wait, 0 if granted.

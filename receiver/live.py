@@ -23,14 +23,13 @@ from .entry import (
     Input,
     Rejected,
     Rest,
-    Told,
     Verdict,
 )
 from .errors import ValueRejected
 from .knowledge import Knowledge
 from .report import Report, Substitute, say_adopted, say_rested, say_substitute
 from .secret import HeldValue, Secret, cold, make_cold, make_hot, make_revoked
-from .step import step
+from .step import step, told
 from .upstream import Surroundings, ask
 from .values import decode
 
@@ -119,17 +118,16 @@ class LiveEntry:
     def tell(self, news: Knowledge) -> None:
         """Merge `news` without acting on it. Memory only."""
         with self._lock:
-            self._state, _ = step(self._state, Told(news), now=self._around.wall())
+            self._state = told(self._state, news)
 
     def load(self, *, deadline: float, path: str) -> Rest:
         """Read the pin upstream, unless that has been done; the arguments are those of `refresh`."""
-        return self._fly_or_join(None, read=True, cold=True, deadline=deadline, path=path)
+        return self._fly_or_join(read=True, cold=True, deadline=deadline, path=path)
 
-    def refresh(self, news: Knowledge | None = None, *, read: bool = False, deadline: float, path: str) -> Rest:
-        """Merge `news` and bring the served value in line with what is known.
+    def refresh(self, *, read: bool = False, deadline: float, path: str) -> Rest:
+        """Bring the served value in line with what is known.
 
         Args:
-            news: what was learned, if anything.
             read: read the pin upstream first, then climb.
             deadline: monotonic time after which this caller does not wait any more.
             path: by which path the news came, for the log.
@@ -138,11 +136,11 @@ class LiveEntry:
             Where it came to rest; FAILED and transient where the deadline passed first.
         """
         read = read or not self.loaded or self.report.substitute is not None
-        return self._fly_or_join(news, read=read, cold=False, deadline=deadline, path=path)
+        return self._fly_or_join(read=read, cold=False, deadline=deadline, path=path)
 
-    def _fly_or_join(self, news: Knowledge | None, *, read: bool, cold: bool, deadline: float, path: str) -> Rest:
+    def _fly_or_join(self, *, read: bool, cold: bool, deadline: float, path: str) -> Rest:
         while True:
-            flight, effect, mine = self._enter(news, read=read, cold=cold)
+            flight, effect, mine = self._enter(read=read, cold=cold)
             if flight is None:
                 return self._said(effect, path)
             if mine:
@@ -211,13 +209,11 @@ class LiveEntry:
         self.report.path, self.report.since = path, self._around.wall()
         self.report.substitute = self.report.would = None
 
-    def _enter(self, news: Knowledge | None, *, read: bool, cold: bool) -> tuple[_Flight | None, Any, bool]:
+    def _enter(self, *, read: bool, cold: bool) -> tuple[_Flight | None, Any, bool]:
         with self._lock:
             if cold and self.loaded:  # by somebody else, after this caller had found it cold
                 return None, Rest(Verdict.SERVED), False
             flight, effect = self._flight, None
-            if news is not None:
-                self._state, effect = step(self._state, Told(news), now=self._around.wall())
             if flight is None or (read and not cold):  # whatever flies on a cold entry reads already
                 self._state, effect = step(self._state, Asked(read=read), now=self._around.wall())
             if flight is not None:

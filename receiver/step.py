@@ -64,10 +64,18 @@ def step(entry: Entry, happened: Input, *, now: int) -> tuple[Entry, Effect]:
     return _plan(_take(entry, happened, now), now)
 
 
+def told(entry: Entry, news: Knowledge) -> Entry:
+    """Take in what was told, without planning what to do about it."""
+    knowledge = entry.knowledge.merge(news)
+    if knowledge is entry.knowledge:
+        return entry
+    return replace(entry, knowledge=knowledge, climbed=False, suspect=entry.suspect or _suspicion(entry, news))
+
+
 def _take(entry: Entry, happened: Input, now: int) -> Entry:
     match happened:
         case Told(news):
-            return _told(entry, news)
+            return told(entry, news)
         case Asked(read):
             return replace(
                 entry,
@@ -93,13 +101,6 @@ def _take(entry: Entry, happened: Input, now: int) -> Entry:
             return replace(entry, held=held)
         case Rejected(number):
             return replace(entry, rejected=entry.rejected | {number})
-
-
-def _told(entry: Entry, news: Knowledge) -> Entry:
-    knowledge = entry.knowledge.merge(news)
-    if knowledge is entry.knowledge:
-        return entry
-    return replace(entry, knowledge=knowledge, climbed=False, suspect=entry.suspect or _suspicion(entry, news))
 
 
 def _suspicion(entry: Entry, news: Knowledge) -> Suspect | None:

@@ -48,7 +48,7 @@ class Member:
         self.siblings.attend(self.apply)
 
     def publish(self, secret, number):
-        return sorted(self.board.publish(_name(secret), _version(number)).words)
+        return sorted(self.board.publish(_name(secret), _version(number)).knowledge.words)
 
     def publish_all(self, secrets, numbers):
         for number in numbers:

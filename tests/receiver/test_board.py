@@ -52,7 +52,7 @@ class TestBoard:
         """A publish answers what it added to what was there."""
         board.publish(NAME, version(1))
 
-        assert {1, 2} == board.publish(NAME, version(2)).words.keys()
+        assert {1, 2} == board.publish(NAME, version(2)).knowledge.words.keys()
 
     def test_changes_are_read_once(self, boards):
         """A reader gets each entry that changed, once."""
@@ -124,7 +124,7 @@ class TestBoard:
         first.publish(NAME, version(1))
         first.remove_unless(lambda: False)
         assert not run_dir.path.exists()
-        assert {2} == second.publish(NAME, version(2)).words.keys()
+        assert {2} == second.publish(NAME, version(2)).knowledge.words.keys()
 
         assert [(NAME, version(2))] == first.changes()[1]
         assert first.generation() == second.generation()
@@ -154,7 +154,7 @@ class TestBoard:
         for thread in threads:
             thread.join(10)
 
-        assert set(range(1, 9)) == boards().publish(NAME, Knowledge()).words.keys()
+        assert set(range(1, 9)) == boards().publish(NAME, Knowledge()).knowledge.words.keys()
 
     def test_another_board_closed_in_this_process_drops_no_lock(self, board, boards, run_dir):
         """Closing one board of a process does not free the lock that another one holds."""
