@@ -47,8 +47,14 @@ format: $(READY)  ## put the sources into form
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: $(READY)  ## measure what each path costs, beside its floor
-	@$(BIN)/python benchmarks/run.py $(ARGS)
+bench: $(READY) .bench/peers/ready  ## measure what each path costs, beside its floor (ONLY=regex for some)
+	@$(BIN)/python benchmarks/run.py $(if $(ONLY),--only '$(ONLY)') $(ARGS)
+
+# The caches that one would otherwise take; without them (no network, say) their rows are left out.
+.bench/peers/ready: benchmarks/peers.txt
+	@rm -rf .bench/peers && mkdir -p .bench
+	@$(PYTHON) -m venv .bench/peers && .bench/peers/bin/python -m pip install --quiet --requirement benchmarks/peers.txt \
+		&& touch $@ || { rm -rf .bench/peers; echo "the peers could not be installed; their rows are left out" >&2; }
 
 clean:  ## remove what the targets made
 	@rm -rf $(VENV) .bench .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -1,7 +1,7 @@
 """What every request pays for the check at its start."""
 
 from place import local_cloud, new_app, new_cache, push_auth, request
-from timing import Rounds, Row, compare, often, once
+from timing import Pair, Plan, Reach, Row, compare, often, once
 
 from receiver import refresh_blueprint
 
@@ -10,8 +10,8 @@ def empty() -> None:
     pass
 
 
-def rows(rounds: Rounds) -> list[Row]:
-    times = rounds(2_000)
+def rows(plan: Plan) -> list[Row]:
+    times = plan.rounds(2_000)
     bare, fenced = new_app(), new_app()
     with local_cloud() as cloud, new_cache() as cache:
         cloud.create_secret("READ", b"value")
@@ -20,19 +20,21 @@ def rows(rounds: Rounds) -> list[Row]:
         fenced.register_blueprint(refresh_blueprint(cache, auth=push_auth()))
         return [
             *compare(
+                plan,
                 {
                     "the check, nothing new": often("fence()", times=times, fence=cache.fence),
                     "an empty call": often("empty()", times=times, empty=empty),
                 },
-                [("the check, nothing new", "an empty call")],
-                rounds=rounds(400),
+                [Pair("the check, nothing new", "an empty call", Reach(1_000, "difference"))],
+                rounds=400,
             ),
             *compare(
+                plan,
                 {
                     "a request, with the blueprint": once(request(fenced, "GET", "/", status=200)),
                     "a request, without": once(request(bare, "GET", "/", status=200)),
                 },
-                [("a request, with the blueprint", "a request, without")],
-                rounds=rounds(10_000),
+                [Pair("a request, with the blueprint", "a request, without", Reach(1_000, "difference"))],
+                rounds=10_000,
             ),
         ]

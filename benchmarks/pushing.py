@@ -1,4 +1,4 @@
-"""What a push costs that brings nothing new, or comes from a stranger: pushes that others can make us answer."""
+"""What a push costs in the application itself, part by part; `serving` has it over the network."""
 
 import json
 import logging
@@ -10,14 +10,14 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from jwt.algorithms import RSAAlgorithm
 from jwt.utils import base64url_decode
 from place import AUDIENCE, local_cloud, new_app, new_cache, push_auth, request
-from timing import Call, Rounds, Row, compare, once
+from timing import Call, Pair, Plan, Row, compare, once
 
 from notifier.local.cloud import LocalCloud
 from receiver import refresh_blueprint
 from receiver.events import decode_push
 
 
-def rows(rounds: Rounds) -> list[Row]:
+def rows(plan: Plan) -> list[Row]:
     # Entries are made, and go nowhere: what a service does with them is its own.
     logger = logging.getLogger("keyturn")
     logger.propagate = False
@@ -32,6 +32,7 @@ def rows(rounds: Rounds) -> list[Row]:
         auth = push_auth()
         app.register_blueprint(refresh_blueprint(cache, auth=auth))
         return compare(
+            plan,
             {
                 "a known push": once(request(app, "POST", "/secrets/events", status=204, headers=headers, body=body)),
                 "a stranger's push": once(request(app, "POST", "/secrets/events", status=401, body=body)),
@@ -44,12 +45,12 @@ def rows(rounds: Rounds) -> list[Row]:
                 "json.loads": once(lambda: json.loads(body)),
             },
             [
-                ("a known push", "a bare route that reads the body"),
-                ("a stranger's push", "a bare route that reads the body"),
-                ("the token", "RSA verification alone"),
-                ("reading the event", "json.loads"),
+                Pair("a known push", "a bare route that reads the body"),
+                Pair("a stranger's push", "a bare route that reads the body"),
+                Pair("the token", "RSA verification alone"),
+                Pair("reading the event", "json.loads"),
             ],
-            rounds=rounds(5_000),
+            rounds=5_000,
         )
 
 

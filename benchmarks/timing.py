@@ -2,26 +2,35 @@
 
 import gc
 import math
+import re
 import statistics
 import time
 import timeit
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Final, Literal, NamedTuple
 
 
 #: Runs something once or often and says what one run took, in nanoseconds.
 Call = Callable[[], float]
 
-#: Turns the number of rounds that a comparison asks for into the number that it gets.
-Rounds = Callable[[int], int]
-
 _UNROLLED: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
+class Reach:
+    """How far a path may be from its floor: as a ratio of medians, or as a difference in the row's unit."""
+
+    most: float
+    of: Literal["ratio", "difference"] = "ratio"
+
+    def __str__(self) -> str:
+        return f"{self.most:g} x" if self.of == "ratio" else f"+{self.most:g}"
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
-    """One path beside its floor, in nanoseconds."""
+    """One path beside its floor."""
 
     path: str
     floor: str
@@ -30,10 +39,38 @@ class Row:
     floor_median: float
     floor_p99: float
     rounds: int
+    reach: Reach | None = None
+    unit: str = "ns"
 
     @property
     def ratio(self) -> float:
-        return self.median / self.floor_median
+        return self.median / self.floor_median if self.floor_median else math.inf
+
+    @property
+    def holds(self) -> bool | None:
+        if self.reach is None:
+            return None
+        reached = self.ratio if self.reach.of == "ratio" else self.median - self.floor_median
+        return reached <= self.reach.most
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much is to be measured.
+
+    Args:
+        quick: hardly any rounds: does it still run?
+        only: measure those comparisons alone whose two names together match this.
+    """
+
+    quick: bool = False
+    only: re.Pattern[str] = field(default_factory=lambda: re.compile(""))
+
+    def rounds(self, count: int) -> int:
+        return min(count, 40 if count > 1000 else 3) if self.quick else count
+
+    def wants(self, path: str, floor: str) -> bool:
+        return self.only.search(f"{path} / {floor}") is not None
 
 
 def once(work: Callable[[], object]) -> Call:
@@ -58,31 +95,46 @@ def often(statement: str, *, times: int, **names: object) -> Call:
     return lambda: timer.timeit(times // _UNROLLED) / times
 
 
-def compare(calls: Mapping[str, Call], pairs: Iterable[tuple[str, str]], *, rounds: int) -> list[Row]:
+class Pair(NamedTuple):
+    """A path, what it stands beside, and how far it may be from it."""
+
+    path: str
+    floor: str
+    reach: Reach | None = None
+
+
+def compare(plan: Plan, calls: Mapping[str, Call], pairs: Iterable[Pair], *, rounds: int) -> list[Row]:
     """Run all calls in turn, `rounds` times after one for warmth, and put each path beside its floor."""
-    taken: dict[str, list[float]] = {name: [] for name in calls}
-    for call in calls.values():
-        call()
+    wanted = [pair for pair in pairs if plan.wants(pair.path, pair.floor)]
+    taken: dict[str, list[float]] = {
+        name: [] for name in calls if any(name in {pair.path, pair.floor} for pair in wanted)
+    }
+    for name in taken:
+        calls[name]()
     gc.collect()
     gc.disable()
     try:
-        for _ in range(rounds):
-            for name, call in calls.items():
-                taken[name].append(call())
+        for _ in range(plan.rounds(rounds) if wanted else 0):
+            for name, figures in taken.items():
+                figures.append(calls[name]())
     finally:
         gc.enable()
-    return [
-        Row(
-            path,
-            floor,
-            statistics.median(taken[path]),
-            _p99(taken[path]),
-            statistics.median(taken[floor]),
-            _p99(taken[floor]),
-            rounds,
-        )
-        for path, floor in pairs
-    ]
+    return [row(pair, taken[pair.path], taken[pair.floor]) for pair in wanted]
+
+
+def row(pair: Pair, ours: list[float], floor: list[float], *, unit: str = "ns") -> Row:
+    """Put what was taken of a path beside what was taken of its floor."""
+    return Row(
+        pair.path,
+        pair.floor,
+        statistics.median(ours),
+        _p99(ours),
+        statistics.median(floor),
+        _p99(floor),
+        len(ours),
+        pair.reach,
+        unit,
+    )
 
 
 def _p99(taken: list[float]) -> float:

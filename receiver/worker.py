@@ -34,8 +34,8 @@ UPSTREAM: Final = 4.0
 #: How long a request waits for its worker to catch up before it is served the last good value, in seconds.
 CATCH_UP: Final = 1.0
 
-#: How many entries load or refresh at the same time.
-LOADERS: Final = 64
+#: How many entries load or refresh at the same time: as many calls as one HTTP/2 connection usually carries.
+LOADERS: Final = 100
 
 #: After this part of its interval a worker's safety read is due again if another worker has not made it.
 _FRESH: Final = 0.5

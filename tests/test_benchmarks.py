@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -26,24 +27,36 @@ def bench(*arguments):
     return ran.stdout
 
 
-def test_groups_that_are_named_run_and_each_path_stands_beside_its_floor():
-    """One object tells the machine and, for each path, its figures and those of its floor."""
-    told = json.loads(bench("reading", "fencing", "pushing", "--quick", "--json"))
+def test_groups_that_are_named_run_and_each_path_stands_beside_its_floor(tmp_path):
+    """The results are a list that tells for each path its figures, those of its floor, and whether the reach holds."""
+    bench("reading", "fencing", "pushing", "--quick", "--results", str(tmp_path / "made" / "results.json"))
+    told = json.loads((tmp_path / "made" / "results.json").read_text())
 
-    assert {"python", "machine", "cpus"} == set(told["machine"])
-    assert {"secret.value", "the check, nothing new", "a known push"} <= {row["path"] for row in told["rows"]}
-    for row in told["rows"]:
-        assert 0 < row["median"] <= row["p99"]
-        assert 0 < row["floor_median"] <= row["floor_p99"]
-        assert row["ratio"] == pytest.approx(row["median"] / row["floor_median"])
+    names = {row["name"] for row in told}
+    assert {"secret.value / a slotted attribute", "the check, nothing new / an empty call"} <= names
+    assert {"name", "ours", "beside", "ratio", "reach", "holds", "unit"} <= set(told[0])
+    for row in told:
+        assert 0 < row["ours"] <= row["ours_p99"]
+        assert 0 < row["beside"] <= row["beside_p99"]
+        assert row["ratio"] == pytest.approx(row["ours"] / row["beside"])
+        assert (row["reach"] is None) == (row["holds"] is None)
 
 
-def test_the_table_names_no_place_on_the_machine():
+def test_some_can_be_chosen(tmp_path):
+    """A regular expression picks comparisons by their names, in all groups."""
+    table = bench("--only", "^secret.value / a dict$", "--quick", "--results", str(tmp_path / "results.json"))
+
+    assert ["secret.value / a dict"] == [row["name"] for row in json.loads((tmp_path / "results.json").read_text())]
+    assert 3 == len(table.splitlines())
+
+
+def test_the_table_names_no_place_on_the_machine(tmp_path):
     """The output can be pasted anywhere."""
-    table = bench("reading", "--quick")
+    table = bench("reading", "--quick", "--results", str(tmp_path / "results.json"))
 
-    assert ["path", "floor", "median", "p99", "floor's", "median", "floor's", "p99", "ratio"] == next(
-        line.split() for line in table.splitlines() if line.startswith("path")
+    heads = next(line for line in table.splitlines() if line.startswith("path"))
+    assert ["path", "beside", "median", "p99", "its median", "its p99", "ratio", "reach", "holds"] == re.split(
+        r" {2,}", heads.strip()
     )
     assert str(ROOT) not in table
     assert str(Path.home()) not in table
