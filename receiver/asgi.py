@@ -15,6 +15,7 @@ from .cache import SecretCache
 from .errors import Answer
 from .events import MAX_BODY
 from .handler import PushHandler, folded
+from .operators import LARGEST, Operators, Reply
 from .threads import spawn
 from .worker import CATCH_UP
 
@@ -24,6 +25,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Route = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 #: How many pushes are worked on at the same time; others wait, and hold up nothing but themselves.
 PUSHES: Final = 16
@@ -50,35 +52,52 @@ class RefreshMiddleware:
         app: the application.
         cache: whose entries follow the events.
         auth: who may push; there is no default.
+        operators: who may ask `GET /secrets/status` and `POST /secrets/refresh`, the routes beside `path`; without it
+            there are no such routes.
         path: the route, which is the push subscription's endpoint.
     """
 
-    def __init__(self, app: App, cache: SecretCache, *, auth: Auth, path: str = "/secrets/events") -> None:
+    def __init__(
+        self,
+        app: App,
+        cache: SecretCache,
+        *,
+        auth: Auth,
+        operators: Auth | None = None,
+        path: str = "/secrets/events",
+    ) -> None:
         self._app = app
         self._cache = cache
-        self._path = path
-        self._handler = PushHandler(cache, auth)
+        self._handler = handler = PushHandler(cache, auth)
+        self._routes: dict[tuple[str, str], Route] = {("POST", path): self._push}
+        if operators is not None:
+            self._people = Operators(cache, operators, pushes=lambda: handler.answers)
+            beside = path.rpartition("/")[0]
+            self._routes["GET", f"{beside}/status"] = self._status
+            self._routes["POST", f"{beside}/refresh"] = self._refresh
         self._state: _Here | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a push, or hand on to the application what is none."""
-        if self._is_push(scope):
-            await self._push(scope, receive, send)
+        route = self._route(scope)
+        if route is not None:
+            await route(scope, receive, send)
             return
         if scope["type"] in {"http", "websocket"} and not self._cache.current:
             await self._catch_up()
         await self._app(scope, receive, send)
 
-    def _is_push(self, scope: Scope) -> bool:
+    def _route(self, scope: Scope) -> "Route | None":
+        if scope["type"] != "http":
+            return None
+        method, path = scope["method"], scope["path"]
         # Servers disagree on whether the path begins with the prefix under which the application is mounted.
-        return (
-            scope["type"] == "http"
-            and scope["method"] == "POST"
-            and scope["path"] in {self._path, scope.get("root_path", "") + self._path}
+        return self._routes.get((method, path)) or self._routes.get(
+            (method, path.removeprefix(scope.get("root_path", "")))
         )
 
     async def _push(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = folded((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
+        headers = _headers(scope)
         length = headers.get("content-length", "")
         slots = self._here().slots
         async with slots:
@@ -94,6 +113,20 @@ class RefreshMiddleware:
         ended = [] if answer.status == Answer.APPLIED.status else [(b"content-length", b"0")]
         await send({"type": "http.response.start", "status": answer.status, "headers": ended})
         await send({"type": "http.response.body", "body": b""})
+
+    async def _status(self, scope: Scope, _: Receive, send: Send) -> None:
+        authorization = _headers(scope).get("authorization")
+        await _reply(send, await _on_a_thread(lambda: self._people.status(authorization)))
+
+    async def _refresh(self, scope: Scope, receive: Receive, send: Send) -> None:
+        authorization = _headers(scope).get("authorization")
+        refused = await _on_a_thread(lambda: self._people.refused(authorization))
+        if refused is not None:
+            await _reply(send, refused)
+            return
+        body = await _body(receive, LARGEST + 1)
+        if body is not None:
+            await _reply(send, await _on_a_thread(lambda: self._people.refresh(authorization, None, lambda _: body)))
 
     async def _catch_up(self) -> None:
         """Wait for a fence that began after now, `CATCH_UP` seconds at most.
@@ -146,6 +179,17 @@ def _on_a_thread(work: Callable[[], _T]) -> "asyncio.Future[_T]":
 
     spawn(run, name="asgi")
     return done
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    return folded((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
+
+
+async def _reply(send: Send, reply: Reply) -> None:
+    headers = {"Content-Type": "application/json", "Cache-Control": "no-store", **reply.headers}
+    encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": reply.status, "headers": encoded})
+    await send({"type": "http.response.body", "body": reply.body})
 
 
 async def _body(receive: Receive, limit: int) -> bytes | None:

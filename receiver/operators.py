@@ -20,7 +20,8 @@ from .worker import Spread
 
 #: A forced refresh is answered within this many seconds.
 DEADLINE: Final = 6.0
-_LARGEST: Final = 4096
+#: Bytes of a request's body.
+LARGEST: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class Operators:
 
     def status(self, authorization: str | None) -> Reply:
         """Say what this worker serves."""
-        refused = self._refused(authorization)
+        refused = self.refused(authorization)
         return refused or Reply(200, {**self._cache.status(), "pushes": dict(self._pushes())})
 
     def refresh(self, authorization: str | None, content_length: int | None, read: Callable[[int], bytes]) -> Reply:
@@ -75,7 +76,7 @@ class Operators:
             content_length: the Content-Length header; None where there is none.
             read: reads at most so many bytes of the body: nothing, or a JSON object with the key "secret".
         """
-        refused = self._refused(authorization)
+        refused = self.refused(authorization)
         if refused is not None:
             return refused
         secret, readable = _wanted(content_length, read)
@@ -95,7 +96,8 @@ class Operators:
             return Reply(429, content, {"Retry-After": str(wait)})
         return Reply(503 if done.spread is Spread.UNSETTLED else 200, content)
 
-    def _refused(self, authorization: str | None) -> Reply | None:
+    def refused(self, authorization: str | None) -> Reply | None:
+        """Say how somebody is answered who may not ask; None where they may."""
         try:
             self._auth.verify(authorization)
         except PushRefused as exc:
@@ -107,11 +109,11 @@ class Operators:
 def _wanted(content_length: int | None, read: Callable[[int], bytes]) -> tuple[str | None, bool]:
     if content_length == 0:
         return None, True
-    body = read(_LARGEST + 1)
+    body = read(LARGEST + 1)
     if not body:
         return None, True
     try:
-        asked = json.loads(body) if len(body) <= _LARGEST else None
+        asked = json.loads(body) if len(body) <= LARGEST else None
     except (ValueError, RecursionError):
         return None, False
     if not isinstance(asked, dict) or set(asked) - {"secret"}:

@@ -1,11 +1,12 @@
 """The ASGI skin, driven without a server: what it answers, what it lets pass, and that it never holds up the loop."""
 
 import asyncio
+import json
 import threading
 
 import pytest
 
-from receiver import Insecure, RefreshMiddleware, SecretCache
+from receiver import Insecure, RefreshMiddleware, SecretCache, SharedToken
 from receiver.errors import ConfigurationError, Unauthenticated
 from receiver.events import MAX_BODY
 from receiver.testing import InMemorySource
@@ -328,3 +329,37 @@ def test_pushes_are_worked_on_a_few_at_a_time(monkeypatch):
     answers = asyncio.run(run())
 
     assert (2, [204] * 10) == (most[0], [sent[0]["status"] for sent, _ in answers])
+
+
+class TestOperators:
+    """The routes for people, beside the push route."""
+
+    TOKEN = "canary-token-of-the-operators"
+    BEARER = ((b"authorization", f"Bearer {TOKEN}".encode()),)
+
+    def answer(self, middleware, method, path, headers=BEARER, body=b""):
+        sent, _ = asyncio.run(ask(middleware, method=method, path=path, headers=headers, chunks=[body]))
+        return sent[0]["status"], json.loads(sent[1]["body"] or b"null") if sent[1]["body"] != b"app" else "app"
+
+    def test_they_are_the_applications_unless_somebody_is_named(self, cache):
+        """Without operators the paths are the application's."""
+        middleware = RefreshMiddleware(App(), cache, auth=Insecure("a test"))
+
+        assert (200, "app") == self.answer(middleware, "GET", "/secrets/status")
+        assert (200, "app") == self.answer(middleware, "POST", "/secrets/refresh")
+
+    def test_they_answer_operators(self, cache, source):
+        """Status and refresh, for those who show the token; strangers have no body read."""
+        cache.secret("X")
+        cache.load()
+        source.add("X", "two")
+        middleware = RefreshMiddleware(App(), cache, auth=Insecure("a test"), operators=SharedToken(self.TOKEN))
+
+        status, refreshed = self.answer(middleware, "POST", "/secrets/refresh", body=b'{"secret": "X"}')
+        again, _ = self.answer(middleware, "POST", "/secrets/refresh", body=b'{"secret": "X"}')
+        told, shown = self.answer(middleware, "GET", "/secrets/status")
+        refused, received = asyncio.run(ask(middleware, path="/secrets/refresh"))
+
+        assert [200, 429, 200, 401] == [status, again, told, refused[0]["status"]]
+        assert (2, "this container", 0) == (shown["entries"][0]["version"], refreshed["scope"], received)
+        assert "canary" not in json.dumps(shown)
