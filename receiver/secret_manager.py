@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final
 
 from .errors import AccessFailed, ConfigurationError, SourceError, VersionMissing, VersionRefused
+from .interruptions import Endings, Imports
 from .names import SecretName, VersionName
 from .source import Payload
 from .threads import spawn
@@ -33,39 +34,9 @@ _NOT_READY: Final = "Google's client was not ready in time; what takes long is t
 _RETRY_FIRST: Final = 0.1
 _RETRY_MOST: Final = 1.0
 
-#: How long a fork waits for an import under way, in seconds.
-_FORK_WAITS: Final = 5.0
-
-
-class _Imports:
-    """Held while Google's client is imported, and while this process forks.
-
-    A module that another thread is in the middle of importing at a fork stays locked in the child for ever.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self._held = False
-        os.register_at_fork(before=self._before, after_in_parent=self._after, after_in_child=self._child)
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
-
-    def _before(self) -> None:
-        self._held = self._lock.acquire(timeout=_FORK_WAITS)
-
-    def _after(self) -> None:
-        if self._held:
-            self._lock.release()
-
-    def _child(self) -> None:
-        self._lock = threading.RLock()
-
-
-_IMPORTS: Final = _Imports()
+#: Forks are of the process, and so are these.
+_IMPORTS: Final = Imports()
+_ENDINGS: Final = Endings()
 
 
 class SecretManagerSource:
@@ -163,6 +134,7 @@ class SecretManagerSource:
 def _shut(opening: "Future[SecretManagerServiceClient]") -> None:
     if opening.exception() is None:
         opening.result().transport.close()  # type: ignore[no-untyped-call]
+        _ENDINGS.begin()
 
 
 def _pauses() -> Iterator[float]:

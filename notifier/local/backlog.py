@@ -226,7 +226,7 @@ class Backlog:
             for known in (self._entries, self._due, self._lines, self._acknowledged):
                 known.clear()
             for message in acknowledged:
-                self._acknowledged[next(self._numbers)] = message
+                self._keep(next(self._numbers), message)
             for message in waiting:
                 self.put(message)
 

@@ -15,9 +15,10 @@ from .backlog import Message
 from .issuer import Issuer
 from .ports import Report, Wall
 from .publish_faults import PublishFaults
+from .pubsub_history import History
 from .push import PushAttempt
 from .rpc import Refusal
-from .subscription import Subscription
+from .subscription import DELETED_TOPIC, Subscription
 
 
 # Ids look like production's: numbers of sixteen digits [assumed from the examples that are documented].
@@ -44,6 +45,7 @@ class Broker:
         self._push_timeout = push_timeout
         self._lock = threading.RLock()
         self._topics: dict[str, Any] = {}
+        self.history = History(wall=wall)
         self._subscriptions: dict[str, Subscription] = {}
         ids = itertools.count(_FIRST_ID)
         self._next_id: Callable[[], str] = lambda: str(next(ids))
@@ -93,7 +95,8 @@ class Broker:
         with self._lock:
             self.topic(name)
             del self._topics[name]
-            for subscription in self._attached(name):
+            self.history.forget(name, renamed=DELETED_TOPIC)
+            for subscription in self.attached(name):
                 subscription.orphan()
 
     def publish(self, topic: str, data: bytes, attributes: Mapping[str, str], ordering_key: str = "") -> str | None:
@@ -102,10 +105,11 @@ class Broker:
             if topic not in self._topics:
                 return None
             message = Message(self._next_id(), self._wall(), data, dict(attributes), ordering_key)
-            attached = self._attached(topic)
-        for sent, delay in self.faults.apply(topic, message):
-            for subscription in attached:
-                subscription.put(sent, delay=delay)
+            self.history.note(self._topics[topic], message)
+            attached = self.attached(topic)
+            for sent, delay in self.faults.apply(topic, message):
+                for subscription in attached:
+                    subscription.put(sent, delay=delay)
         return message.id
 
     def repeat(self, topic: str, *, new_id: bool) -> str | None:
@@ -115,7 +119,7 @@ class Broker:
             return None
         again = self.faults.copy(last, new_id)
         with self._lock:
-            attached = self._attached(topic)
+            attached = self.attached(topic)
         for subscription in attached:
             subscription.put(again)
         return again.id
@@ -133,9 +137,7 @@ class Broker:
         with self._lock:
             if message.name in self._subscriptions:
                 raise exists(message.name)
-            self.topic(message.topic)
-            if message.HasField("dead_letter_policy"):
-                self.topic(message.dead_letter_policy.dead_letter_topic)
+            self.check_topics(message)
             subscription = Subscription(
                 message,
                 issuer=self._issuer,
@@ -148,6 +150,20 @@ class Broker:
             self._subscriptions[message.name] = subscription
             return subscription
 
+    def check_topics(self, message: Any) -> None:
+        """See to it that a subscription's topics exist, and note how long its own retains messages.
+
+        Raises:
+            Refusal: NOT_FOUND.
+        """
+        with self._lock:
+            if message.HasField("dead_letter_policy"):
+                self.topic(message.dead_letter_policy.dead_letter_topic)
+            if message.topic != DELETED_TOPIC:
+                topic = self.topic(message.topic)
+                if topic.HasField("message_retention_duration"):
+                    message.topic_message_retention_duration.CopyFrom(topic.message_retention_duration)
+
     def subscription(self, name: str) -> Subscription:
         """The subscription.
 
@@ -155,6 +171,7 @@ class Broker:
             Refusal: NOT_FOUND.
         """
         with self._lock:
+            self._expire()
             if name not in self._subscriptions:
                 raise missing(name)
             return self._subscriptions[name]
@@ -162,6 +179,7 @@ class Broker:
     def subscriptions(self, project: str) -> list[Subscription]:
         """The subscriptions of `projects/P`, by name."""
         with self._lock:
+            self._expire()
             names = sorted(name for name in self._subscriptions if name.startswith(f"{project}/"))
             return [self._subscriptions[name] for name in names]
 
@@ -175,6 +193,46 @@ class Broker:
             subscription = self.subscription(name)
             del self._subscriptions[name]
         subscription.close(time.monotonic() + 1.0)
+
+    def attached(self, topic: str) -> list[Subscription]:
+        """The subscriptions that get what the topic is sent."""
+        with self._lock:
+            self._expire()
+            return [one for one in self._subscriptions.values() if one.message.topic == topic]
+
+    def seek(self, name: str, *, at: float | None, snapshot: str) -> None:
+        """Take a subscription to a time, or to a snapshot where there is no time.
+
+        Raises:
+            Refusal: NOT_FOUND; INVALID_ARGUMENT, the snapshot is another topic's.
+        """
+        with self._lock:
+            subscription = self.subscription(name)
+            topic = self._topics.get(subscription.message.topic)
+            if at is not None:
+                # Messages published at that moment or later are delivered [documented].
+                retained = [] if topic is None else self.history.retained(topic)
+                subscription.seek(lambda message: message.at >= at, retained)
+                return
+            found = self.history.snapshot(snapshot)
+            if found is None:
+                raise missing(snapshot)
+            if found.message.topic != subscription.message.topic:
+                raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, "The snapshot is of another topic.")
+            subscription.seek(lambda message: message.id in found.waiting, found.waiting.values())
+
+    def create_snapshot(self, request: Any) -> Any:
+        """Keep what a subscription has not acknowledged, and what is published from now on.
+
+        Raises:
+            Refusal: NOT_FOUND; ALREADY_EXISTS; FAILED_PRECONDITION, its oldest message is too old.
+        """
+        with self._lock:
+            subscription = self.subscription(request.subscription)
+            if self.history.snapshot(request.name) is not None:
+                raise exists(request.name)
+            waiting, _ = subscription.backlog.messages()
+            return self.history.create(request, topic=subscription.message.topic, waiting=waiting)
 
     def pushes(self) -> list[PushAttempt]:
         """The pushes that were answered or failed, oldest first."""
@@ -194,8 +252,9 @@ class Broker:
             subscription.close(deadline)
         self._dead_letters.close()
 
-    def _attached(self, topic: str) -> list[Subscription]:
-        return [one for one in self._subscriptions.values() if one.message.topic == topic]
+    def _expire(self) -> None:
+        for name in [one.name for one in self._subscriptions.values() if one.expired]:
+            self._subscriptions.pop(name).close(time.monotonic())
 
     def _bury(self, subscription: Subscription, message: Message, attempts: int) -> bool:
         topic = subscription.message.dead_letter_policy.dead_letter_topic

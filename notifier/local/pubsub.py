@@ -56,7 +56,7 @@ class PubSub:
         self.host = self._server.host
 
     def _streams(self) -> grpc.GenericRpcHandler:
-        streaming_pull: "grpc.RpcMethodHandler[Any, Any]" = grpc.stream_stream_rpc_method_handler(
+        streaming_pull: grpc.RpcMethodHandler[Any, Any] = grpc.stream_stream_rpc_method_handler(
             lambda requests, context: pubsub_pull.serve(self._broker, requests, context),
             request_deserializer=pubsub.StreamingPullRequest.pb().FromString,
             response_serializer=lambda message: message.SerializeToString(),

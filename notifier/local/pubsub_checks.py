@@ -14,6 +14,7 @@ _PROJECT = re.compile(r"projects/[a-z0-9][a-z0-9:.-]{0,62}")
 # [documented]: 3 to 255 characters, begins with a letter, not with `goog`.
 _ID = r"(?!goog)[A-Za-z][A-Za-z0-9._~+%-]{2,254}"
 _TOPIC = re.compile(_PROJECT.pattern + "/topics/" + _ID)
+_SNAPSHOT = re.compile(_PROJECT.pattern + "/snapshots/" + _ID)
 _SUBSCRIPTION = re.compile(_PROJECT.pattern + "/subscriptions/" + _ID)
 
 # Bounds of a message and of times, all [documented].
@@ -22,6 +23,8 @@ _LONGEST_ORDERING_KEY = 1024
 _LARGEST_MESSAGE = 10_000_000
 _SHORTEST_DEADLINE, _LONGEST_DEADLINE = 10, 600
 _LONGEST_BACKOFF = 600
+_SHORTEST_RETENTION, _LONGEST_RETENTION = 600, 31 * 86400
+_SHORTEST_EXPIRATION = 86400
 _FEWEST_ATTEMPTS, _MOST_ATTEMPTS = 5, 100
 
 # What this local Pub/Sub does not do is refused, never silently ignored.
@@ -31,7 +34,6 @@ _NOT_HERE = (
     "cloud_storage_config",
     "enable_exactly_once_delivery",
     "message_transforms",
-    "retain_acked_messages",
 )
 
 
@@ -96,10 +98,52 @@ def subscription(given: Any) -> None:
         parse(given.filter)
     except NotAFilter as exc:
         raise _invalid(f"Invalid filter given: {exc}") from exc
+    retention(given)
+    if given.expiration_policy.HasField("ttl") and given.expiration_policy.ttl.seconds < _SHORTEST_EXPIRATION:
+        raise _invalid("A subscription expires after a day at the earliest.")
     if given.HasField("retry_policy"):
         _retry_policy(given.retry_policy)
     if given.HasField("dead_letter_policy"):
         _dead_letter_policy(given.dead_letter_policy)
+
+
+def retention(given: Any) -> None:
+    """Check how long a topic or a subscription retains messages.
+
+    Raises:
+        Refusal: INVALID_ARGUMENT.
+    """
+    seconds = given.message_retention_duration.seconds
+    if given.HasField("message_retention_duration") and not _SHORTEST_RETENTION <= seconds <= _LONGEST_RETENTION:
+        raise _invalid(f"Invalid message retention given ({seconds} s): it is between 10 minutes and 31 days.")
+
+
+def snapshot_name(name: str) -> None:
+    """Check the name of a snapshot that is to be created.
+
+    Raises:
+        Refusal: INVALID_ARGUMENT.
+    """
+    if _SNAPSHOT.fullmatch(name) is None:
+        raise _invalid(f"Invalid resource name given (name={name}).")
+
+
+def changed(current: Any, given: Any, mask: Any, allowed: frozenset[str]) -> Any:
+    """What becomes of a resource that is updated with a mask.
+
+    Raises:
+        Refusal: INVALID_ARGUMENT, the mask is empty, or names what cannot be changed.
+    """
+    fields = {path.partition(".")[0] for path in mask.paths}
+    if not fields or not fields <= allowed:
+        raise _invalid(f"Invalid update_mask provided in the request ({', '.join(mask.paths)}).")
+    only, result = type(current)(), type(current)()
+    only.CopyFrom(given)
+    result.CopyFrom(current)
+    for field in current.DESCRIPTOR.fields:
+        (result if field.name in fields else only).ClearField(field.name)
+    result.MergeFrom(only)
+    return result
 
 
 def _dead_letter_policy(policy: Any) -> None:

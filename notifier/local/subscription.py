@@ -1,9 +1,10 @@
 """One subscription: its settings, its backlog and its pusher."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+import grpc
 from google.protobuf import duration_pb2
 
 from .backlog import Backlog, Message, Rules
@@ -11,6 +12,7 @@ from .filters import parse
 from .issuer import Issuer, without_signature
 from .ports import Wall
 from .push import Endpoint, PushAttempt, Pusher
+from .rpc import Refusal
 
 
 # [documented] defaults.
@@ -54,17 +56,20 @@ class Subscription:
     ) -> None:
         _complete(message)
         self.message = message
+        self._wall = wall
+        self._used = wall()
         self.backlog = Backlog(
             clock=time.monotonic,
             rules=self._rules(),
-            oldest=lambda: wall() - _seconds(message.message_retention_duration),
+            oldest=self._oldest,
             bury=lambda spent, attempts: bury(self, spent, attempts),
         )
         self._wanted = parse(message.filter)
         self._issuer = issuer
         self._timeout = timeout
         self._strip_signature = strip_signature
-        self._pusher = Pusher(message.name, self.backlog, done=done)
+        self._pusher = Pusher(message.name, self.backlog, done=self._pushed)
+        self._done = done
         self._pusher.aim(self._endpoint())
 
     @property
@@ -84,7 +89,7 @@ class Subscription:
 
     def put(self, message: Message, *, delay: float = 0.0) -> None:
         """Take in a message that was published, unless the filter keeps it out."""
-        if self._wanted(message.attributes):
+        if self._wanted(message.attributes) and not self.message.detached:
             self.backlog.put(message, delay=delay)
 
     def push_to(self, config: Any) -> None:
@@ -104,7 +109,56 @@ class Subscription:
             self.backlog.refuse(lease)
 
     def pulled(self) -> None:
-        """Note that somebody pulls."""
+        """Note that somebody pulls.
+
+        Raises:
+            Refusal: FAILED_PRECONDITION, it is detached.
+        """
+        if self.message.detached:
+            raise Refusal(grpc.StatusCode.FAILED_PRECONDITION, "The subscription is detached from its topic.")
+        self._used = self._wall()
+
+    @property
+    def expired(self) -> bool:
+        """Whether it has not been used for so long that it is to be deleted [documented]."""
+        policy = self.message.expiration_policy
+        return policy.HasField("ttl") and self._wall() - self._used > _seconds(policy.ttl)
+
+    def change(self, message: Any) -> None:
+        """Be as `message` says from now on."""
+        _complete(message)
+        self.message = message
+        self._used = self._wall()
+        with self.backlog.changed:
+            self.backlog.rules = self._rules()
+        self._pusher.aim(self._endpoint())
+
+    def detach(self) -> None:
+        """Get nothing more, and forget what there is [documented]."""
+        self.message.detached = True
+        self._pusher.aim(None)
+        with self.backlog.changed:
+            self.backlog.replace((), ())
+            self.backlog.changed.notify_all()
+
+    def seek(self, waiting: Callable[[Message], bool], more: Iterable[Message]) -> None:
+        """Take messages as not acknowledged where `waiting` says so, and as acknowledged else.
+
+        They count their attempts anew [assumed].
+
+        Args:
+            waiting: the choice.
+            more: messages to choose from beside those of its own.
+        """
+        with self.backlog.changed:
+            own = [message for some in self.backlog.messages() for message in some]
+            known = {message.id for message in own}
+            others = [message for message in more if message.id not in known and self._wanted(message.attributes)]
+            every = sorted([*own, *others], key=lambda message: message.at)
+            self.backlog.replace(
+                [message for message in every if waiting(message)],
+                [message for message in every if not waiting(message)],
+            )
 
     def close(self, deadline: float) -> None:
         """End pushing by `deadline` (monotonic)."""
@@ -112,7 +166,7 @@ class Subscription:
 
     def _endpoint(self) -> Endpoint | None:
         config = self.message.push_config
-        if not config.push_endpoint:
+        if not config.push_endpoint or self.message.detached:
             return None
         token = None
         if config.HasField("oidc_token"):
@@ -134,10 +188,22 @@ class Subscription:
             write_metadata=config.no_wrapper.write_metadata,
         )
 
+    def _pushed(self, attempt: PushAttempt) -> None:
+        if attempt.acknowledged:
+            self._used = self._wall()
+        self._done(attempt)
+
+    def _oldest(self) -> float:
+        own, topics = self.message.message_retention_duration, self.message.topic_message_retention_duration
+        return self._wall() - max(_seconds(own), _seconds(topics))
+
     def _rules(self) -> Rules:
         attempts = self.message.dead_letter_policy.max_delivery_attempts if self.counted else 0
         return Rules(
-            ordered=self.message.enable_message_ordering, attempts=attempts, backoff=self._backoff() or (0.0, 0.0)
+            ordered=self.message.enable_message_ordering,
+            retained=self.message.retain_acked_messages,
+            attempts=attempts,
+            backoff=self._backoff() or (0.0, 0.0),
         )
 
     def _backoff(self) -> tuple[float, float] | None:

@@ -1,5 +1,6 @@
 """Streaming pull, through the official subscriber."""
 
+import contextlib
 import queue
 import threading
 
@@ -11,6 +12,7 @@ from google.pubsub_v1.types import StreamingPullRequest
 
 
 TOPIC = "projects/demo/topics/news"
+NO_BOUNDS = FlowControl()
 SUBSCRIPTION = "projects/demo/subscriptions/reader"
 
 
@@ -26,12 +28,10 @@ def stream(cloud, publisher):
     """Start a subscriber: returns the messages that come, and its future."""
     started = []
 
-    def start(callback=None, *, flow=FlowControl(), **more):
+    def start(callback=None, *, flow=NO_BOUNDS, **more):
         subscriber = cloud.subscriber()
-        try:
+        with contextlib.suppress(exceptions.AlreadyExists):
             subscriber.create_subscription(request={"name": SUBSCRIPTION, "topic": TOPIC, **more})
-        except exceptions.AlreadyExists:
-            pass
         came = queue.Queue()
 
         def take(message):
@@ -49,10 +49,8 @@ def stream(cloud, publisher):
     yield start
     for future, scheduler in started:
         future.cancel()
-        try:
+        with contextlib.suppress(exceptions.GoogleAPICallError):
             future.result(5)
-        except exceptions.GoogleAPICallError:
-            pass
         scheduler._executor.shutdown()
 
 
@@ -104,7 +102,7 @@ def test_the_client_keeps_its_lease(cloud, publisher, stream):
 def test_no_more_than_the_client_has_room_for(cloud, publisher, stream):
     """A stream sends no more messages than its client said, until one is acknowledged."""
     held = queue.Queue()
-    came, _ = stream(held.put, flow=FlowControl(max_messages=2))
+    _came, _ = stream(held.put, flow=FlowControl(max_messages=2))
     for number in range(3):
         publisher.publish(TOPIC, str(number).encode()).result()
     first, _second = held.get(timeout=5), held.get(timeout=5)
@@ -165,9 +163,7 @@ def test_two_streams_share(publisher, stream):
     got = []
     while len(got) < 50:
         for came in (one, other):
-            try:
+            with contextlib.suppress(queue.Empty):
                 got.append(came.get(timeout=0.05).data)
-            except queue.Empty:
-                pass
 
     assert 50 == len(set(got))

@@ -33,19 +33,10 @@ class Service:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115
-        environment = {
-            **{k: v for k, v in os.environ.items() if not k.startswith(("KEYTURN_", "K_", "GUNICORN_"))},
-            **cloud.environment(),
-            "KEYTURN_RUN_DIR": self.run_dir.name,
-            "TEST_AUDIENCE": AUDIENCE,
-            "TEST_SENDER": SENDER,
-            "PYTHONUNBUFFERED": "1",
-            **(env or {}),
-        }
         self.process = subprocess.Popen(
             [sys.executable, "-m", *self.server(), *args],
             cwd=ROOT,
-            env=environment,
+            env=environment(cloud, self.run_dir.name) | (env or {}),
             stdout=self.log,
             stderr=self.log,
             start_new_session=True,
@@ -160,6 +151,18 @@ class AsgiService(Service):
             "--factory",
             "tests.service.asgi_app:create_app",
         ]
+
+
+def environment(cloud: LocalCloud, run_dir: str) -> dict[str, str]:
+    """What services and programs of these tests are started with."""
+    return {
+        **{k: v for k, v in os.environ.items() if not k.startswith(("KEYTURN_", "K_", "GUNICORN_"))},
+        **cloud.environment(),
+        "KEYTURN_RUN_DIR": run_dir,
+        "TEST_AUDIENCE": AUDIENCE,
+        "TEST_SENDER": SENDER,
+        "PYTHONUNBUFFERED": "1",
+    }
 
 
 class Users:

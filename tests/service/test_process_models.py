@@ -8,6 +8,7 @@ import signal
 import pytest
 
 from .harness import Users
+from .program import Program
 
 
 GTHREAD = ("--worker-class", "gthread", "--threads", "2")
@@ -71,3 +72,14 @@ def test_workers_that_end_after_a_few_requests(running, args):
     assert [] == users.wrong
     assert not before & set(wired.service.pids())
     assert [] == end(wired.service)
+
+
+@pytest.mark.promise("nobody left behind")
+def test_a_fork_waits_until_grpc_has_ended(cloud):
+    """A fork just after the last channel was closed finds none of gRPC's threads half-way to their end."""
+    with Program(cloud, "close_and_fork", "5") as program:
+        said = [program.hear() for _ in range(6)]
+
+        assert [{"served": 1}] * 5 == said[:5]
+        assert {"native": [0] * 5} == said[5]
+        assert 0 == program.end()
