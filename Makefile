@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 WORKERS ?= auto
 
-.PHONY: help setup demo test prove lint types format bench clean
+.PHONY: help setup servers demo test prove lint types format bench clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,14 +26,21 @@ $(READY): pyproject.toml .ci/constraints.txt
 
 setup: $(READY)  ## make the virtual environment with the pinned dependencies
 
+# Tried once; without them the tests that need them are skipped, and say so.
+$(VENV)/servers: $(READY) .ci/servers
+	@.ci/servers
+	@touch $@
+
+servers: $(VENV)/servers  ## install PostgreSQL and Redis for the tests where they lack (as root on Debian)
+
 demo: $(READY)  ## rotate a secret under load on this machine and watch every worker follow
 	@$(BIN)/keyturn demo $(ARGS)
 
-test: $(READY)  ## run the tests
+test: $(READY) $(VENV)/servers  ## run the tests
 	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 # Without pytest's log capture, which would keep every entry of a million requests.
-prove: $(READY)  ## test the properties with a million requests and more (half an hour and longer)
+prove: $(READY) $(VENV)/servers  ## test the properties with a million requests and more (half an hour and longer)
 	@$(BIN)/python -m pytest -n $(WORKERS) -p no:logging --timeout=0 --hypothesis-profile=prove tests/properties $(ARGS)
 
 lint: $(READY)  ## check style and form

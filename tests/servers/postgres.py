@@ -1,0 +1,157 @@
+"""A private PostgreSQL: a cluster in a temporary directory, passwords checked by SCRAM, nothing synced to disk."""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import tarfile
+from itertools import count
+
+import psycopg
+from psycopg import sql
+
+from tests.servers.running import PATIENCE, Running, ServerFailed, find, free_port, private_directory, servant
+
+
+ADMIN, ADMIN_PASSWORD = "postgres", "the-admin's"
+
+_SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "max_connections": "100",
+    "shared_buffers": "16MB",
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "autovacuum": "off",
+    "max_wal_size": "64MB",
+}
+
+_names = count(1)
+
+
+def binaries():
+    """(initdb, postgres), or None where this machine lacks them."""
+    found = find("initdb", "/usr/lib/postgresql/*/bin"), find("postgres", "/usr/lib/postgresql/*/bin")
+    return found if all(found) else None
+
+
+class Postgres:
+    """A running server; `execute` speaks as its superuser.
+
+    `host` and `port` are its loopback address, `sockets` the directory of its Unix socket. Roles belong to the whole
+    server, so tests take theirs from `role`, which makes a new one at each call.
+    """
+
+    host = "127.0.0.1"
+
+    def __init__(self, template):
+        popen, uid = servant("postgres")
+        self._directory = private_directory(uid)
+        try:
+            self._restore(template, popen)
+            self._start(popen)
+            self._admin = psycopg.connect(self.dsn(ADMIN, ADMIN_PASSWORD), autocommit=True)
+        except BaseException:
+            self.stop()
+            raise
+
+    def dsn(self, user, password, *, database="postgres", scheme="postgresql"):
+        """The address, as a URL that psycopg, asyncpg and (with its own scheme) SQLAlchemy take."""
+        return f"{scheme}://{user}:{password}@{self.host}:{self.port}/{database}"
+
+    def execute(self, statement, *values):
+        """Run one statement as the superuser and return its rows; identifiers and values go through psycopg."""
+        cursor = self._admin.execute(statement, values or None)
+        return cursor.fetchall() if cursor.description else []
+
+    def role(self, password, *, name=None):
+        """Make a new role that may log in, and return its name."""
+        name = name or f"user_{next(_names)}"
+        self.set_password(name, password, verb="CREATE")
+        return name
+
+    def set_password(self, name, password, *, verb="ALTER"):
+        """Give a role another password."""
+        statement = f"{verb} ROLE {{}} LOGIN PASSWORD {{}}"
+        self._admin.execute(sql.SQL(statement).format(sql.Identifier(name), sql.Literal(password)))
+
+    def lock(self, name):
+        """Let a role log in no more; sessions that it has open go on."""
+        self._admin.execute(sql.SQL("ALTER ROLE {} NOLOGIN").format(sql.Identifier(name)))
+
+    def sessions(self, *names):
+        """(pid, user, when it connected) of every open session of these roles."""
+        query = "SELECT pid, usename, backend_start FROM pg_stat_activity WHERE usename = ANY(%s)"
+        return self.execute(query, list(names))
+
+    def stop(self):
+        with contextlib.suppress(AttributeError):
+            self._admin.close()
+        with contextlib.suppress(AttributeError):
+            self._running.stop()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def _restore(self, template, popen):
+        self.data, self.sockets = self._directory / "data", self._directory
+        # tar reads the template through a descriptor of ours: the server's user cannot reach pytest's directories.
+        with template.open("rb") as packed:
+            subprocess.run(["tar", "-x"], stdin=packed, check=True, cwd=self._directory, timeout=PATIENCE, **popen)
+
+    def _start(self, popen):
+        for tries_left in (2, 1, 0):  # another process may have taken the port in between
+            self.port = free_port()
+            settings = {**_SETTINGS, "port": str(self.port), "unix_socket_directories": str(self.sockets)}
+            command = [binaries()[1], "-D", str(self.data)]
+            for name, value in settings.items():
+                command += ["-c", f"{name}={value}"]
+            try:
+                self._running = Running(command, self._directory, ready=self._is_ready, stop_by=signal.SIGQUIT, **popen)
+            except ServerFailed:
+                if not tries_left:
+                    raise
+            else:
+                return
+
+    def _is_ready(self):
+        # The last line of this file is the server's own word for its state.
+        try:
+            return (self.data / "postmaster.pid").read_text().split()[-1:] == ["ready"]
+        except OSError:
+            return False
+
+
+def template(shared):
+    """A new cluster, packed: made once for all workers of a test run, since initdb is the slow part.
+
+    Args:
+        shared: a directory that all workers of this run use.
+    """
+    packed = shared / "postgres-cluster.tar"
+    with (shared / "postgres-cluster.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not packed.exists():
+            _make_template(packed)
+    return packed
+
+
+def _make_template(packed):
+    popen, uid = servant("postgres")
+    directory = private_directory(uid)
+    try:
+        password = directory / "password"
+        password.write_text(ADMIN_PASSWORD)
+        password.chmod(0o600)
+        os.chown(password, uid, -1)
+        command = [binaries()[0], "-D", str(directory / "data"), f"--username={ADMIN}", f"--pwfile={password}"]
+        command += ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--wal-segsize=1", "--no-sync"]
+        ran = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=60, check=False, **popen)
+        if ran.returncode:
+            raise ServerFailed(ran.stderr[-2000:])
+        unfinished = packed.with_suffix(".part")
+        with tarfile.open(unfinished, "w") as archive:
+            archive.add(directory / "data", "data")
+        unfinished.rename(packed)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
