@@ -10,11 +10,13 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Literal, Self, overload
 
 from .declaration import Declaration, Fallback, OnRevoked
 from .errors import SecretUnavailable
 from .hooks import at_exit, at_fork
+from .instance import Instance
 from .knowledge import LATEST, Knowledge, Pin
 from .live import LiveEntry
 from .masters import in_a_master
@@ -65,7 +67,7 @@ class SecretCache:
         project: the project's id (or number) that secrets are declared in.
         location: the region of regional secrets, "" for global ones; a declaration may say otherwise.
         service: what tells this service from others of the same user on the same machine; the platform's name
-            (K_SERVICE) where it is not given.
+            where it is not given.
         source: where values come from; Secret Manager where it is not given. Not closed by the cache if given.
         run_dir: the directory under which the container's workers meet; see KEYTURN_RUN_DIR.
         backstop: about how many seconds pass between two safety reads, in which one worker of the container looks for
@@ -100,8 +102,8 @@ class SecretCache:
         SecretName(project, "any", location)  # a wrong project or region is said here, not at the first read
         self.project = project
         self._location = location
-        self._service = service
         self._environ = os.environ if environ is None else environ
+        self._instance = Instance(service=service, environ=self._environ)
         self._own_source = source is None
         self._source = source or SecretManagerSource()
         self._clock = clock
@@ -332,7 +334,9 @@ class SecretCache:
         stats, now = self._worker.stats(), self._clock()
         return {
             "project": self.project,
-            "service": self._named(),
+            "service": self._instance.service,
+            "revision": self._instance.revision,
+            "instance": self._instance.id,
             "pid": os.getpid(),
             "mode": "frozen" if self._is_frozen() else "observing" if self._around.observe else "live",
             "workers": {"seen": stats.members, "lagging": stats.lagging},
@@ -367,13 +371,11 @@ class SecretCache:
         return LiveEntry(declaration, self._around, first_read=self._first_read)
 
     def _key(self) -> str:
-        return "\n".join((self.project, self._named(), self._environ.get("SECRET_MANAGER_EMULATOR_HOST", "")))
+        return "\n".join((self.project, self._instance.service, self._environ.get("SECRET_MANAGER_EMULATOR_HOST", "")))
 
-    def _named(self) -> str:
-        return self._service or self._environ.get("K_SERVICE", "")
-
-    def _joined(self) -> None:
+    def _joined(self, directory: Path) -> None:
         at_exit(self)
+        self._instance.find(directory)
         if self._is_frozen():
             log(logging.WARNING, "frozen", f"nothing is refreshed in this process, because {FREEZE_VARIABLE} is set")
 

@@ -53,9 +53,11 @@ class Container:
         self._merge = merge
         self._clock = clock
         self._lock = threading.Lock()
-        directory = open_run_dir(key, parent=run_dir)
+        shared = open_run_dir(key, parent=run_dir)
+        #: Private, and shared by the workers of the container.
+        self.directory = shared.path
         # Listen first, then the board: news is on one of the two at any moment.
-        self._board = Board(directory)
+        self._board = Board(shared)
         self._siblings = Siblings(self._board)
         self._siblings.attend(apply, tick=tick)
         self.seen = -1

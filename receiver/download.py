@@ -7,6 +7,7 @@ import ssl
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,7 +24,7 @@ class Downloaded:
     cache_control: str
 
 
-def download(url: str, *, timeout: float, largest: int) -> Downloaded | None:
+def download(url: str, *, timeout: float, largest: int, headers: Mapping[str, str] | None = None) -> Downloaded | None:
     """Get what is at a URL; None where it is not to be had, and none of the reasons matter to the caller.
 
     A timeout of `urllib` counts anew at each byte, and none of it covers the look-up of the name. So the work is done
@@ -34,8 +35,9 @@ def download(url: str, *, timeout: float, largest: int) -> Downloaded | None:
         url: http or https.
         timeout: seconds, in all.
         largest: bytes; a longer answer is none.
+        headers: of the request.
     """
-    work = _Work(url, timeout, largest)
+    work = _Work(url, timeout, largest, headers or {})
     try:
         work.start()
     except RuntimeError:
@@ -48,9 +50,10 @@ def download(url: str, *, timeout: float, largest: int) -> Downloaded | None:
 
 
 class _Work(threading.Thread):
-    def __init__(self, url: str, timeout: float, largest: int) -> None:
+    def __init__(self, url: str, timeout: float, largest: int, headers: Mapping[str, str]) -> None:
         super().__init__(name="keyturn-download", daemon=True)
         self._url, self._timeout, self._largest = url, timeout, largest
+        self._headers = headers
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._is_cut = False
@@ -83,7 +86,8 @@ class _Work(threading.Thread):
         handlers = [_NoRedirects(), _HTTP(self), _HTTPS(self)]
         if not self._url.lower().startswith("https:"):
             handlers.append(urllib.request.ProxyHandler({}))
-        with urllib.request.build_opener(*handlers).open(self._url, timeout=self._timeout) as answer:
+        request = urllib.request.Request(self._url, headers=dict(self._headers))  # noqa: S310  # ours
+        with urllib.request.build_opener(*handlers).open(request, timeout=self._timeout) as answer:
             body = answer.read(self._largest + 1)
             cache_control = ",".join(answer.headers.get_all("Cache-Control", []))
         return Downloaded(body, cache_control) if len(body) <= self._largest else None

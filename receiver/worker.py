@@ -9,6 +9,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from .callbacks import PATIENCE
@@ -66,7 +67,7 @@ class Worker:
         backstop: seconds between two safety reads of the container; None for none.
         clock: monotonic seconds.
         jitter: a number between 0 and 1 at each call.
-        joined: called once this worker has joined.
+        joined: called with the directory that the workers share, once this one has joined.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class Worker:
         backstop: float | None,
         clock: Callable[[], float],
         jitter: Callable[[], float],
-        joined: Callable[[], None],
+        joined: Callable[[Path], None],
     ) -> None:
         self._registry = registry
         self._key = key
@@ -125,7 +126,7 @@ class Worker:
                 self._container, new = container, True
             container = self._container
         if new:
-            self._joined()
+            self._joined(container.directory)
         return container
 
     def leave(self) -> None:

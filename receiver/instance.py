@@ -1,0 +1,155 @@
+"""Which instance of which service this process belongs to: for its log entries, and for its place in the fleet."""
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from .threads import spawn
+
+
+#: Where Google's platforms say what an instance is called, and the variable that moves it, as google-auth has it.
+METADATA_VARIABLE: Final = "GCE_METADATA_HOST"
+_METADATA_HOST: Final = "metadata.google.internal"
+_METADATA_PATH: Final = "/computeMetadata/v1/instance/id"
+_PATIENCE: Final = 2.0
+#: An instance's id on Cloud Run has some hundred hexadecimal digits.
+_LONGEST: Final = 256
+
+#: Cloud Run's variables: of a service, of a worker pool, of a job [cloud.google.com/run/docs/container-contract].
+_CLOUD_RUN: Final = (
+    ("K_SERVICE", "K_REVISION"),
+    ("CLOUD_RUN_WORKER_POOL", "CLOUD_RUN_WORKER_POOL_REVISION"),
+    ("CLOUD_RUN_JOB", "CLOUD_RUN_EXECUTION"),
+)
+
+_FILE: Final = "instance"
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """What a platform's variables say.
+
+    Args:
+        service: the service's name; "" where the platform gives none.
+        revision: which deployment of it; likewise.
+        instance: the instance's name; "" where the variables do not say it.
+        cloud_run: whether the metadata server knows it.
+    """
+
+    service: str = ""
+    revision: str = ""
+    instance: str = ""
+    cloud_run: bool = False
+
+
+def platform(environ: Mapping[str, str]) -> Platform:
+    """Read what the platform says in the environment; pure.
+
+    Args:
+        environ: the variables. In Kubernetes, HOSTNAME is the pod's name, and POD_NAME is where manifests put it by
+            convention [kubernetes.io/docs, "Expose Pod Information"].
+    """
+    for service, revision in _CLOUD_RUN:
+        if environ.get(service):
+            return Platform(environ[service], environ.get(revision, ""), cloud_run=True)
+    if environ.get("KUBERNETES_SERVICE_HOST"):
+        return Platform(instance=environ.get("POD_NAME") or environ.get("HOSTNAME", ""))
+    return Platform()
+
+
+class Instance:
+    """Name the service, the revision and the instance of this process. Thread-safe; survives a fork.
+
+    Nothing is read, asked or started before it is used, and nothing ever waits for the metadata server.
+
+    Args:
+        service: the service's name where its author gave one.
+        environ: where the platform says what it knows.
+        ask: gives the id that the metadata server has, None where it gives none in time.
+    """
+
+    def __init__(
+        self,
+        *,
+        service: str | None = None,
+        environ: Mapping[str, str],
+        ask: Callable[[Mapping[str, str]], str | None] | None = None,
+    ) -> None:
+        self._service = service
+        self._environ = environ
+        self._ask = ask or _ask_metadata
+        self._id = self._token = ""
+
+    @property
+    def service(self) -> str:
+        """The name that the author gave, else the platform's, else ""."""
+        return self._service or platform(self._environ).service
+
+    @property
+    def revision(self) -> str:
+        """Which deployment of the service this is; "" where the platform does not say."""
+        return platform(self._environ).revision
+
+    @property
+    def id(self) -> str:
+        """What the instance is called; "" until it is known."""
+        return self._id
+
+    @property
+    def token(self) -> str:
+        """What all processes of the container share with nobody else: random; "" before `find`."""
+        return self._token
+
+    def find(self, directory: Path) -> None:
+        """Find out what the instance is called: at once, except on Cloud Run, where a thread asks.
+
+        Where the platform has no name for it, the instance gets a random one.
+
+        Args:
+            directory: the private directory that the processes of the container share. Where it cannot be written
+                to, this process has a token of its own.
+        """
+        self._token = self._token or os.urandom(6).hex()
+        with suppress(OSError):
+            self._token = _shared(directory, self._token)
+        if self._id:
+            return
+        found = platform(self._environ)
+        if found.cloud_run:
+            with suppress(RuntimeError):  # out of threads: it stays unknown
+                spawn(self._ask_platform, name="instance")
+        else:
+            self._id = found.instance or self._token
+
+    def _ask_platform(self) -> None:
+        self._id = self._ask(self._environ) or self._token
+
+
+def _ask_metadata(environ: Mapping[str, str]) -> str | None:
+    from .download import download
+
+    host = environ.get(METADATA_VARIABLE) or _METADATA_HOST
+    found = download(
+        f"http://{host}{_METADATA_PATH}", timeout=_PATIENCE, largest=_LONGEST, headers={"Metadata-Flavor": "Google"}
+    )
+    text = found.body.decode("ascii", "replace").strip() if found is not None else ""
+    return text if text.isalnum() else None
+
+
+def _shared(directory: Path, mine: str) -> str:
+    """What stands in the directory; `mine` where nothing does."""
+    path = directory / _FILE
+    with suppress(FileNotFoundError):
+        return path.read_text("ascii")
+    draft = directory / f"{_FILE}-{os.urandom(8).hex()}"
+    draft.touch(mode=0o600)
+    try:
+        draft.write_text(mine, "ascii")
+        with suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+    return path.read_text("ascii")
