@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from .document import Node
+from .kinds import Kind
 from .leaks import looks_like_a_value
 from .problems import Problem
-from .shape import Kind
 
 
 #: Keys by which people put values into such files.
@@ -22,7 +22,12 @@ _BASES: Final[Mapping[str, tuple[type, str]]] = {
     "list": (list, "a list"),
     "map": (dict, "a mapping"),
     "record": (dict, "a mapping"),
+    "settings": (dict, "a mapping"),
 }
+_SETTING: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}")
+
+
+_PROSE: Final = Kind("text of any form", prose=True)
 
 
 class Checker:
@@ -40,7 +45,7 @@ class Checker:
     def check(self, node: Node, kind: Kind, path: tuple[str, ...] = ()) -> Any:
         """Return the plain value of a node; None where it is not of its kind."""
         self.places[path] = node
-        if kind.also is not None and isinstance(node.value, int) and not isinstance(node.value, bool):
+        if kind.also is not None and isinstance(node.value, _BASES[kind.also.base][0]):
             kind = kind.also
         wanted, called = _BASES[kind.base]
         if not isinstance(node.value, wanted) or (isinstance(node.value, bool) and kind.base != "boolean"):
@@ -53,13 +58,15 @@ class Checker:
                 return self._map(node, kind, path)
             case "list":
                 return self._list(node, kind, path)
+            case "settings":
+                return self._settings(node, path)
             case "text":
                 return self._text(node, kind, path)
             case _:
                 return self._plain(node, kind, path)
 
     def _plain(self, node: Node, kind: Kind, path: tuple[str, ...]) -> Any:
-        if kind.least is not None and node.value < kind.least:
+        if kind.base == "number" and node.value < kind.least:
             self._say(node, f"{_named(path)} must be {kind.least} at least")
         return node.value
 
@@ -78,6 +85,23 @@ class Checker:
             if name not in node.value:
                 self._say(node, f"{_named(path)} lacks {name}: {kind.fields[name].meaning}")
         return made
+
+    def _settings(self, node: Node, path: tuple[str, ...]) -> Any:
+        """A rotator's settings: any tree of names, texts, whole numbers and booleans, but no value of a secret."""
+        if isinstance(node.value, dict):
+            made = {}
+            for name, (key, value) in node.value.items():
+                if name.lower() in _VALUES:
+                    self._say(key, "a manifest never holds a value; name the secret that holds it under `uses`")
+                elif _SETTING.fullmatch(name) is None:
+                    self._say(key, f"not a name that {_named(path)} can have")
+                else:
+                    made[name] = self._settings(value, (*path, name))
+            return made
+        self.places[path] = node
+        if isinstance(node.value, list):
+            return [self._settings(item, (*path, str(place))) for place, item in enumerate(node.value)]
+        return self._text(node, _PROSE, path) if isinstance(node.value, str) else node.value
 
     def _unknown(self, key: Node, kind: Kind) -> None:
         if key.value.lower() in _VALUES:
@@ -100,7 +124,7 @@ class Checker:
 
     def _list(self, node: Node, kind: Kind, path: tuple[str, ...]) -> list[Any]:
         assert kind.items is not None  # noqa: S101  # likewise
-        if not node.value:
+        if len(node.value) < kind.least:
             self._say(node, f"{_named(path)} must name one at least")
         made: list[Any] = []
         for place, item in enumerate(node.value):
@@ -116,7 +140,8 @@ class Checker:
             self._say(node, f"{_named(path)} is longer than {_LONGEST} characters")
         elif kind.choices and text not in kind.choices:
             near = difflib.get_close_matches(text, kind.choices, n=1)
-            self._say(node, f"{_named(path)} must be {' or '.join(kind.choices)}" + (f"; {near[0]}?" if near else ""))
+            choices = " or ".join((*kind.choices, kind.example) if kind.example else kind.choices)
+            self._say(node, f"{_named(path)} must be {choices}" + (f"; {near[0]}?" if near else ""))
         elif kind.pattern and re.fullmatch(kind.pattern, text) is None:
             self._say(node, f"{_named(path)} is not of the form of {kind.example}")
         elif kind.prose and looks_like_a_value(text):

@@ -24,7 +24,7 @@ secrets:
   API_KEY:
     used_by: [payments]
     location: global
-    rotation: {period: 90d, rotator: random}
+    rotation: {period: 90d, next: "2027-01-31T03:00:00Z"}
     overlap: 1h
   LIMITS:
     used_by: [payments, wallet]
@@ -77,15 +77,24 @@ def test_it_says_what_each_service_uses():
         ("pin: 2", "pin: [1]", ["20:10: secrets.LIMITS.pin must be text, in quotes"]),
         ("[payments, wallet]", "[payments, payments]", ["18:25: secrets.LIMITS.used_by names this twice"]),
         ("[payments, wallet]", "[rates]", ["18:15: there is no service 'rates' in this manifest"]),
-        ("[payments, wallet]", "[]", ["18:14: secrets.LIMITS.used_by must name one at least"]),
+        ("[payments, wallet]", "[]", ["18:14: nobody uses LIMITS: name its services, or say in a note why"]),
+        ("[payments, wallet]", "payments", ["18:14: secrets.LIMITS.used_by must be all or a list: [payments, wallet]"]),
         ("overlap: 1h", "overlap: 1 hour", ["16:14: secrets.API_KEY.overlap is not of the form of 90d, 12h"]),
-        ("period: 90d", "period: 59m", ["13:5: API_KEY: Secret Manager takes rotation periods of an hour at least"]),
+        ("period: 90d", "period: 59m", ["15:24: Secret Manager takes rotation periods of an hour to a hundred years"]),
+        ("period: 90d", "period: 40000d", ["15:24: Secret Manager takes rotation periods of an hour to a hundred"]),
+        ("2027-01-31T", "2027-02-31T", ["15:35: there is no such day or time"]),
+        ("period: 90d, ", "", ["15:22: next needs a period"]),
+        ('{period: 90d, next: "2027-01-31T03:00:00Z"}', "{}", ["15:15: rotation says nothing: give a period or a"]),
+        ("period: 90d,", "period: 90d, settings: {length: 5},", ["15:15: API_KEY needs the", "15:39: settings is"]),
         ("    because: a new key is a new address\n", "", ["22:5: HOST_WALLET_PRIVATE_KEY is static; say"]),
         (STATIC, "", ["22:5: HOST_WALLET_PRIVATE_KEY looks like"]),
         ("    push_endpoint: https://payments.example.com/secrets/events\n", "", ["6:5: payments hears by push"]),
         ("https://payments", "http://payments", ["7:20: services.payments.push_endpoint is not of the form"]),
         ("events: pull", "events: pull\n    platform: cloud-run", ["9:5: wallet runs on Cloud Run, so its location"]),
-        ("mode: static", "mode: static\n    fallback: environment", ["22:5: HOST_WALLET_PRIVATE_KEY is static, so"]),
+        ("events: pull", "events: pull\n    run_service: w", ["11:18: run_service is for what runs on Cloud Run"]),
+        ("events: pull", "events: pull\n    audience: https://w", ["11:15: wallet hears by pull alone, so nothing is"]),
+        ("events: pull", "platform: cloud-run\n    location: europe-west1", ["9:5: wallet has no push_endpoint, and"]),
+        ("mode: static", "mode: static\n    fallback: environment", ["24:15: HOST_WALLET_PRIVATE_KEY is static, so"]),
         ("  LIMITS:", "  API_KEY:", ["17:3: this key stands here twice"]),
         ("  LIMITS:", "  LIM ITS:", ["17:3: not a name that secrets can have"]),
         ("mode: static", "mode: [", ["25:1: not YAML: expected ',' or ']'"]),
@@ -201,7 +210,8 @@ def test_the_schema_knows_the_same_keys():
     schema = Manifest.schema()
     secret = next(iter(schema["properties"]["secrets"]["patternProperties"].values()))
 
-    assert {"project", "topic", "services", "secrets", "location"} == set(schema["properties"])
+    everything = {"project", "project_number", "location", "topic", "pusher", "services", "rotator", "secrets"}
+    assert everything == set(schema["properties"])
     assert (False, ["used_by"]) == (secret["additionalProperties"], secret["required"])
     assert {"hot", "static"} == set(secret["properties"]["mode"]["enum"])
 
@@ -211,6 +221,7 @@ def test_it_reads_as_people_write_it():
     text = textwrap.dedent("""
         # ours
         project: "pgp-live"
+        location: global
         topic: 'secret-events'
         services: {payments: {service_account: "p@pgp-live.iam.gserviceaccount.com", events: pull}}
         secrets: {"API_KEY": {used_by: [payments], pin: live, existing: true}}
