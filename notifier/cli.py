@@ -48,10 +48,13 @@ def keyturn() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one line, a JSON object of the variables.")
 @click.option("--secret-manager-port", type=_PORT, default=0, help="Port of Secret Manager; 0 takes a free one.")
 @click.option("--pubsub-port", type=_PORT, default=0, help="Port of Pub/Sub; 0 takes a free one.")
+@click.option("--logging-port", type=_PORT, default=0, help="Port of Logging; 0 takes a free one.")
 @click.option("--keys-port", type=_PORT, default=0, help="Port of the signing keys and of control; 0: a free one.")
 @click.option("--project", default="local-project", show_default=True, callback=_project_id, help="Id of the project.")
-def dev(*, as_json: bool, secret_manager_port: int, pubsub_port: int, keys_port: int, project: str) -> None:
-    """Run a Secret Manager and a Pub/Sub on this machine.
+def dev(
+    *, as_json: bool, secret_manager_port: int, pubsub_port: int, logging_port: int, keys_port: int, project: str
+) -> None:
+    """Run a Secret Manager, a Pub/Sub and a Logging on this machine.
 
     The environment to use is printed on standard output once all is ready; what happens is told on standard error
     as it happens. Ctrl-C ends it, and nothing is kept.
@@ -70,6 +73,7 @@ def dev(*, as_json: bool, secret_manager_port: int, pubsub_port: int, keys_port:
             project=project,
             secret_manager_port=secret_manager_port,
             pubsub_port=pubsub_port,
+            logging_port=logging_port,
             keys_port=keys_port,
             report=tell,
         )

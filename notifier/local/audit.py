@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from .audit_entry import ACTIVITY, DATA_ACCESS, Called, entry
@@ -16,6 +16,10 @@ _KEPT = 10_000
 Entry = Mapping[str, Any]
 
 
+def nowhere(_entry: Entry) -> None:
+    """Keep nothing elsewhere."""
+
+
 class AuditLog:
     """Every call, in the order of the answers. Thread-safe.
 
@@ -24,10 +28,14 @@ class AuditLog:
 
     Args:
         wall: wall time.
+        project: id of the project that entries show in place of its number.
+        sink: given each entry that is kept; Cloud Logging, say.
     """
 
-    def __init__(self, *, wall: Wall) -> None:
+    def __init__(self, *, wall: Wall, project: str = "", sink: Callable[[Entry], None] = nowhere) -> None:
         self._wall = wall
+        self._project = project
+        self._sink = sink
         self._lock = threading.Lock()
         self._entries: deque[Entry] = deque(maxlen=_KEPT)
         self._number = 0
@@ -49,7 +57,9 @@ class AuditLog:
         """Keep a call."""
         with self._lock:
             self._number += 1
-            self._entries.append(entry(called, number=self._number, at=self._wall()))
+            kept = entry(called, number=self._number, at=self._wall(), project=self._project)
+            self._entries.append(kept)
+        self._sink(kept)
 
     def entries(self, *, method: str = "") -> list[Entry]:
         """The entries, oldest first; of one method by its short name where it is given."""

@@ -11,6 +11,7 @@ from typing import Any
 from google.protobuf import json_format
 
 from .clocks import utc
+from .names import project_number
 from .rpc import Refusal
 from .secret_callers import SecretCaller
 from .secret_rpcs import Log, Rpc
@@ -48,20 +49,29 @@ class Called:
     granted: bool = True
 
 
-def entry(called: Called, *, number: int, at: float) -> dict[str, Any]:
-    """The entry of a call, as JSON has it."""
+def entry(called: Called, *, number: int, at: float, project: str = "") -> dict[str, Any]:
+    """The entry of a call, as JSON has it.
+
+    Args:
+        called: the call.
+        number: tells this entry from the others of that time.
+        at: when it was answered.
+        project: an id; where the call spelt this project by its number, the log and the resource show the id, as they
+            do in production.
+    """
     rpc, refusal = called.rpc, called.refusal
     write = rpc.log is Log.ADMIN_WRITE
-    project = _part(called.resource, "projects")
+    spelt = _part(called.resource, "projects")
+    shown = project if spelt and project_number(project) == spelt else spelt
     moment = utc(at).isoformat().replace("+00:00", "Z")
     severity = "NOTICE" if write else "INFO"
     return {
         "insertId": hashlib.sha256(f"{number} {at}".encode()).hexdigest()[:14],
-        "logName": f"projects/{project}/logs/{ACTIVITY if write else DATA_ACCESS}",
+        "logName": f"projects/{shown}/logs/{ACTIVITY if write else DATA_ACCESS}",
         "protoPayload": _payload(called, moment),
         "receiveTimestamp": moment,
         "resource": {
-            "labels": {"method": rpc.full_name, "project_id": project, "service": _SERVICE},
+            "labels": {"method": rpc.full_name, "project_id": shown, "service": _SERVICE},
             "type": "audited_resource",
         },
         "severity": severity if refusal is None else "ERROR",

@@ -2,6 +2,8 @@
 
 import grpc
 from google.cloud import secretmanager
+from google.cloud.logging_v2.services.logging_service_v2 import LoggingServiceV2Client
+from google.cloud.logging_v2.services.logging_service_v2.transports import LoggingServiceV2GrpcTransport
 from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient  # type: ignore[import-untyped]
 from google.cloud.pubsub_v1.types import BatchSettings  # type: ignore[import-untyped]
 from google.cloud.secretmanager_v1.services.secret_manager_service.transports import (
@@ -11,7 +13,7 @@ from google.pubsub_v1.services.publisher.transports import PublisherGrpcTranspor
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 
 
-__all__ = ["Clients", "PublisherClient", "SubscriberClient"]
+__all__ = ["Clients", "LoggingServiceV2Client", "PublisherClient", "SubscriberClient"]
 
 
 class Clients:
@@ -24,6 +26,10 @@ class Clients:
         """A client of the Secret Manager at `host`."""
         transport = SecretManagerServiceGrpcTransport(channel=self._channel(host))
         return secretmanager.SecretManagerServiceClient(transport=transport)
+
+    def logging(self, host: str) -> LoggingServiceV2Client:
+        """A client of the Logging at `host`."""
+        return LoggingServiceV2Client(transport=LoggingServiceV2GrpcTransport(channel=self._channel(host)))
 
     def publisher(self, host: str) -> PublisherClient:
         """A client of the Publisher at `host`; it sends each message at once."""

@@ -1,4 +1,4 @@
-"""The local cloud: Secret Manager, Pub/Sub and a token issuer, together in one process and in memory."""
+"""The local cloud: Secret Manager, Pub/Sub, Logging and a token issuer, together in one process and in memory."""
 
 import contextlib
 import time
@@ -6,8 +6,9 @@ from typing import Self
 
 from google.cloud import secretmanager
 
-from .clients import Clients, PublisherClient, SubscriberClient
+from .clients import Clients, LoggingServiceV2Client, PublisherClient, SubscriberClient
 from .clocks import Clock
+from .cloud_logging import Logging
 from .control import Control
 from .issuer import Issuer
 from .ports import Report, Wall, unheard
@@ -30,8 +31,9 @@ class LocalCloud:
 
     Args:
         project: id of the project that short names belong to; others exist as soon as they are named.
-        secret_manager_port: 0 takes a free one, as for the other two.
+        secret_manager_port: 0 takes a free one, as for the others.
         pubsub_port: likewise.
+        logging_port: likewise.
         keys_port: of the issuer's keys and the control endpoint.
         wall: wall time; a test may move it.
         report: told of each change and each push, in a line for people, never with a value.
@@ -40,6 +42,7 @@ class LocalCloud:
     """
 
     issuer: Issuer
+    logging: Logging
     pubsub: PubSub
     secret_manager: SecretManager
 
@@ -49,6 +52,7 @@ class LocalCloud:
         project: str = PROJECT,
         secret_manager_port: int = 0,
         pubsub_port: int = 0,
+        logging_port: int = 0,
         keys_port: int = 0,
         wall: Wall = time.time,  # noqa: TID251 - the one place where wall time comes from
         report: Report = unheard,
@@ -56,7 +60,7 @@ class LocalCloud:
         keys_max_age: int = 3600,
     ) -> None:
         self.project = project
-        self._ports = (secret_manager_port, pubsub_port, keys_port)
+        self._ports = (secret_manager_port, pubsub_port, logging_port, keys_port)
         self.clock = Clock(wall)
         self._report = report
         self._push_timeout = push_timeout
@@ -71,9 +75,10 @@ class LocalCloud:
         Raises:
             PortInUse: a port that was asked for is taken; nothing is left running.
         """
-        secret_manager_port, pubsub_port, keys_port = self._ports
+        secret_manager_port, pubsub_port, logging_port, keys_port = self._ports
         with contextlib.ExitStack() as started:
             self.issuer = Issuer(wall=self.clock, max_age=self._keys_max_age)
+            self.logging = started.enter_context(Logging(project=self.project, wall=self.clock, port=logging_port))
             self.pubsub = started.enter_context(
                 PubSub(
                     issuer=self.issuer,
@@ -90,9 +95,11 @@ class LocalCloud:
                     port=secret_manager_port,
                     report=self._report,
                     keys=keys_of(self.issuer),
+                    project=self.project,
+                    audited=self.logging.take_audit,
                 )
             )
-            control = Control(self.secret_manager, self.pubsub, self.issuer)
+            control = Control(self.secret_manager, self.pubsub, self.logging, self.issuer)
             web = WebServer(control.routes(), port=keys_port)
             started.callback(web.stop)
             started.callback(self._clients.close)
@@ -124,6 +131,7 @@ class LocalCloud:
             "GOOGLE_CLOUD_PROJECT": self.project,
             "KEYTURN_LOCAL_CONTROL": self._url,
             "KEYTURN_OIDC_KEYS_URL": f"{self._url}/certs",
+            "LOGGING_EMULATOR_HOST": self.logging.host,
             "PUBSUB_EMULATOR_HOST": self.pubsub.host,
             "SECRET_MANAGER_EMULATOR_HOST": self.secret_manager.host,
         }
@@ -131,6 +139,10 @@ class LocalCloud:
     def secret_manager_client(self) -> secretmanager.SecretManagerServiceClient:
         """An official client, closed by `stop`."""
         return self._clients.secret_manager(self.secret_manager.host)
+
+    def logging_client(self) -> LoggingServiceV2Client:
+        """An official client, closed by `stop`."""
+        return self._clients.logging(self.logging.host)
 
     def publisher(self) -> PublisherClient:
         """An official client, closed by `stop`; it sends each message at once."""

@@ -13,6 +13,7 @@ Bodies and answers are JSON objects; `secret` and `topic` are full names.
     POST /pubsub/duplicate   {"topic", "times"=1, "copies"=1, "new_id"=false}
     POST /pubsub/delay       {"topic", "seconds", "times"=1}
     POST /pubsub/repeat      {"topic", "new_id"=false} -> {"id"}; POST /pubsub/heal {} ends duplicates and delays
+    POST /logs               {"service", "lines": [...], "revision"="", "stream"="stdout"}: what a service printed
     POST /sign               {"claims", "forged"=false} -> {"token"}
     POST /keys/rotate        {"keep"=true}; POST /keys/fail {"times"=1}
 """
@@ -23,6 +24,7 @@ from typing import Any
 
 import grpc
 
+from .cloud_logging import Logging
 from .issuer import Issuer
 from .names import secret_path
 from .pubsub import PubSub
@@ -37,12 +39,14 @@ class Control:
     Args:
         secret_manager: whose calls are told and whose faults are set.
         pubsub: likewise.
+        logging: keeps the lines that are handed in.
         issuer: signs tokens that are asked for.
     """
 
-    def __init__(self, secret_manager: SecretManager, pubsub: PubSub, issuer: Issuer) -> None:
+    def __init__(self, secret_manager: SecretManager, pubsub: PubSub, logging: Logging, issuer: Issuer) -> None:
         self._secrets = secret_manager
         self._pubsub = pubsub
+        self._logging = logging
         self._issuer = issuer
 
     def routes(self) -> dict[tuple[str, str], Route]:
@@ -64,6 +68,7 @@ class Control:
             ("POST", "/pubsub/delay"): _done(pubsub.delay),
             ("POST", "/pubsub/repeat"): self._repeat,
             ("POST", "/pubsub/heal"): _done(pubsub.heal),
+            ("POST", "/logs"): self._lines,
             ("POST", "/sign"): self._sign,
             ("POST", "/keys/rotate"): _done(issuer.rotate),
             ("POST", "/keys/fail"): _done(issuer.fail_fetches, times=1),
@@ -93,6 +98,14 @@ class Control:
 
     def _repeat(self, given: Mapping[str, Any]) -> Reply:
         return told({"id": self._pubsub.repeat(str(given.get("topic")), new_id=bool(given.get("new_id")))})
+
+    def _lines(self, given: Mapping[str, Any]) -> Reply:
+        lines = given.get("lines")
+        if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
+            raise Bad("`lines` is missing, or no list of texts.")
+        if given.get("stream", "stdout") not in {"stdout", "stderr"}:
+            raise Bad("`stream` is `stdout` or `stderr`.")
+        return _done(self._logging.take_lines)(given)
 
     def _sign(self, given: Mapping[str, Any]) -> Reply:
         claims = given.get("claims")

@@ -1,5 +1,6 @@
 """A Secret Manager on loopback that the official client talks to unchanged, with faults on demand."""
 
+from collections.abc import Callable
 from typing import Any, Self
 
 import grpc
@@ -7,7 +8,7 @@ from google.cloud.secretmanager_v1.types import resources, service
 
 from .access_faults import AccessFaults
 from .access_log import AccessLog
-from .audit import AuditLog
+from .audit import AuditLog, Entry, nowhere
 from .names import Parent, secret_path
 from .ports import Report, TopicPort, Wall, unheard
 from .rest_server import RestServer
@@ -49,6 +50,8 @@ class SecretManager:
         port: 0 takes a free one.
         report: told of each change, in a line for people.
         keys: of the issuer whose tokens callers may show, as a JWKS; see `secret_callers`.
+        project: id of the project that audit entries show in place of its number.
+        audited: given each audit entry; Cloud Logging, say.
 
     Raises:
         PortInUse: the port is taken.
@@ -62,9 +65,11 @@ class SecretManager:
         port: int = 0,
         report: Report = unheard,
         keys: Keys = _no_keys,
+        project: str = "",
+        audited: Callable[[Entry], None] = nowhere,
     ) -> None:
         self.log = AccessLog(wall=wall)
-        self.audit = AuditLog(wall=wall)
+        self.audit = AuditLog(wall=wall, project=project, sink=audited)
         self._store = store = SecretStore(wall=wall)
         self._faults = AccessFaults()
         self._notifications = Notifications(topics)

@@ -19,6 +19,7 @@ def test_environment(cloud):
         "GOOGLE_CLOUD_PROJECT",
         "KEYTURN_LOCAL_CONTROL",
         "KEYTURN_OIDC_KEYS_URL",
+        "LOGGING_EMULATOR_HOST",
         "PUBSUB_EMULATOR_HOST",
         "SECRET_MANAGER_EMULATOR_HOST",
     } == set(variables)
