@@ -304,7 +304,9 @@ class SecretCache:
             name: the secret, its project by number or id.
             deadline: monotonic time by which this returns.
         """
-        return self._worker.look(self._registry.concerned(name), deadline=deadline, path="push")
+        entries = self._registry.concerned(name)
+        self._heed_freeze(entries)
+        return self._worker.look(entries, deadline=deadline, path="push")
 
     def refresh(self, secret: str | None = None, *, deadline: float) -> Outcome | None:
         """Look upstream for newer versions because a person asked, for all workers of this container.
@@ -325,6 +327,7 @@ class SecretCache:
             entries = [entry for entry in entries if secret in _names(entry)]
             if not entries:
                 return None
+        self._heed_freeze(entries)
         spread, asked, too_soon = self._worker.refresh(entries, deadline=deadline)
         now = self._clock()
         return Outcome(spread, [describe(entry, now=now) for entry in asked], too_soon)
@@ -382,6 +385,11 @@ class SecretCache:
     def _is_frozen(self) -> bool:
         return self._environ.get(FREEZE_VARIABLE, "").strip().lower() not in _OFF
 
+    def _heed_freeze(self, entries: list[LiveEntry]) -> None:
+        if self._is_frozen():
+            for entry in entries:
+                entry.freeze()
+
     def _first_read(self, entry: LiveEntry) -> None:
         self._read([entry], seconds=UPSTREAM, path="read")
 
@@ -389,9 +397,7 @@ class SecretCache:
         master = in_a_master()
         if not master:
             self._worker.join()
-        if self._is_frozen():
-            for entry in entries:
-                entry.freeze()
+        self._heed_freeze(entries)
         deadline = self._clock() + seconds
         each(
             entries,

@@ -1,11 +1,18 @@
 """The Flask skin: a blueprint with the push route, and the check at the start of each request."""
 
-from flask import Blueprint, Response, request
+from collections.abc import Callable, Iterable
+from typing import Any, cast
+
+from flask import Blueprint, Flask, Response, request
+from flask.blueprints import BlueprintSetupState
 
 from .auth import Auth
 from .cache import SecretCache
 from .handler import PushHandler
 from .operators import Operators, Reply
+
+
+WSGI = Callable[[Any, Any], Iterable[bytes]]
 
 
 def refresh_blueprint(
@@ -30,15 +37,26 @@ def refresh_blueprint(
         answer = handler(dict(request.headers), request.content_length, request.stream.read)
         return Response(status=answer.status)
 
-    def fence() -> None:
-        cache.fence()
+    def fence(state: BlueprintSetupState) -> None:
+        app = cast(Flask, state.app)
+        app.wsgi_app = _fenced(cache, app.wsgi_app)  # type: ignore[method-assign, assignment]  # Flask's own way to wrap it
 
     blueprint.add_url_rule(path, "push", push, methods=["POST"])
-    blueprint.before_app_request(fence)
+    blueprint.record(fence)
     if operators is not None:
         people = Operators(cache, operators, pushes=lambda: handler.answers)
         _add_routes(blueprint, people, path.rpartition("/")[0])
     return blueprint
+
+
+def _fenced(cache: SecretCache, app: WSGI) -> WSGI:
+    # Not `before_app_request`: what the application registered before the blueprint would run first and could read an
+    # old value, and Flask asks of each such function at each request whether it is a coroutine.
+    def fenced(environ: Any, start_response: Any) -> Iterable[bytes]:
+        cache.fence()
+        return app(environ, start_response)
+
+    return fenced
 
 
 def _add_routes(blueprint: Blueprint, people: Operators, beside: str) -> None:

@@ -81,9 +81,15 @@ class LiveEntry:
         self._failures = 0
 
     @property
+    def in_use(self) -> bool:
+        """Whether it has a value, or is about to have one: a first load may be about to swap in what is old by now."""
+        # In this order, the reverse of that in which a first load ends.
+        return self._flight is not None or self.loaded
+
+    @property
     def behind(self) -> bool:
-        """Whether it is loaded and knowledge says that it should serve something else."""
-        return self.loaded and self._state.behind
+        """Whether it is in use and knowledge says that it should serve something else."""
+        return self.in_use and self._state.behind
 
     @property
     def fixed(self) -> bool:

@@ -12,6 +12,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from .backstop import Backstop
 from .callbacks import PATIENCE
 from .entry import Rest, Verdict
 from .errors import BoardError, ConfigurationError
@@ -20,7 +21,7 @@ from .live import LiveEntry
 from .names import SecretName
 from .registry import Registry
 from .telemetry import entry as log
-from .threads import each, spawn
+from .threads import each
 
 
 # Late: sockets, mappings and files are for those who serve, not for all who import.
@@ -38,9 +39,11 @@ CATCH_UP: Final = 1.0
 #: How many entries load or refresh at the same time: as many calls as one HTTP/2 connection usually carries.
 LOADERS: Final = 100
 
-#: After this part of its interval a worker's safety read is due again if another worker has not made it.
+#: A safety read that another worker made within this part of the interval need not be made again.
 _FRESH: Final = 0.5
 
+#: How long one who joins is waited for before it is looked again, in seconds.
+_JOINING: Final = 5.0
 
 #: A person can have an entry looked at once in so many seconds.
 EVERY: Final = 10.0
@@ -84,20 +87,24 @@ class Worker:
         self._registry = registry
         self._key = key
         self._run_dir = run_dir
-        self._backstop = backstop
-        self._backstop_at: float | None = None
+        self._every = backstop
+        self._backstop = Backstop(backstop, look=self._look_for_all, patience=CATCH_UP, clock=clock, jitter=jitter)
         self._clock = clock
-        self._jitter = jitter
         self._joined = joined
         self._lock = threading.Lock()
         self._container: Container | None = None
+        self._joining: threading.Event | None = None
         self._settled: dict[SecretName, Knowledge] = {}
 
     @property
     def current(self) -> bool:
-        """Whether this worker has heard all that its container has: two reads of memory."""
+        """Whether this worker has heard all that its container has, and no safety read is overdue; never waits."""
         container = self._container
-        return container is not None and container.seen == container.generation
+        return (
+            container is not None
+            and container.seen == container.generation
+            and self._clock() < self._backstop.overdue_at
+        )
 
     def join(self) -> "Container":
         """Become a member of the container, where this process is none yet.
@@ -106,27 +113,48 @@ class Worker:
             ConfigurationError: the container's workers have nowhere to meet.
         """
         container = self._container
-        if container is not None:
-            return container
+        while container is None:
+            # The lock is not held while somebody joins, which takes system calls and a thread's start: under gevent
+            # a lock that was made before the patch (by a fork, say) would stop the thread that all greenlets share.
+            with self._lock:
+                container, joining = self._container, self._joining
+                mine = container is None and joining is None
+                if mine:
+                    joining = self._joining = threading.Event()
+            if joining is not None and mine:
+                container = self._become_member(joining)
+            elif joining is not None:
+                joining.wait(_JOINING)
+        return container
+
+    def _become_member(self, joining: threading.Event) -> "Container":
+        try:
+            container = self._container = self._enter()
+        finally:
+            self._joining = None
+            joining.set()
+        self._joined(container.directory)
+        return container
+
+    def _enter(self) -> "Container":
         from .container import Container
 
-        new = False
-        with self._lock:
-            if self._container is None:
-                container = Container(
-                    self._key(),
-                    run_dir=self._run_dir,
-                    apply=self._hear,
-                    merge=self._registry.tell,
-                    tick=self._tick,
-                    clock=self._clock,
-                )
-                container.seen = container.merge_board()
-                self._plan_backstop()
-                self._container, new = container, True
-            container = self._container
-        if new:
-            self._joined(container.directory)
+        container = Container(
+            self._key(),
+            run_dir=self._run_dir,
+            apply=self._hear,
+            merge=self._registry.tell,
+            tick=self._tick,
+            clock=self._clock,
+        )
+        try:
+            generation = container.merge_board()
+        except BaseException:
+            container.leave()
+            raise
+        if not any(entry.behind for entry in self._registry.all()):
+            container.seen = generation
+        self._backstop.plan()
         return container
 
     def leave(self) -> None:
@@ -139,6 +167,8 @@ class Worker:
     def after_fork(self) -> None:
         """In a forked child: it is no member, and the parent's membership stays the parent's. Memory only."""
         self._lock = threading.Lock()
+        self._joining = None
+        self._backstop.after_fork()
         container, self._container = self._container, None
         if container is not None:
             container.after_fork()
@@ -157,6 +187,8 @@ class Worker:
             container = self.join()
         if container.seen != container.generation:
             self._catch_up(container)
+        if self._clock() >= self._backstop.overdue_at:
+            self._backstop.make_up()
 
     def announce(self, name: SecretName, news: Knowledge, *, deadline: float) -> Spread:
         """Take in what an event says of a secret, here and in every other worker; see `SecretCache.announce`."""
@@ -190,25 +222,26 @@ class Worker:
         asked: list[LiveEntry] = []
         too_soon: dict[str, float] = {}
         for entry in entries:
-            wait = container.claim(f"refresh-{_digest(entry)}", every=EVERY) if _is_followed(entry) else 0.0
+            wait = container.claim(f"refresh-{_digest(entry)}", every=EVERY) if not entry.fixed else 0.0
             if wait:
                 too_soon[str(entry.declaration.name)] = wait
             else:
                 asked.append(entry)
-        spread = self.look(asked, deadline=deadline, path="forced")
-        return Spread.FIXED if spread is Spread.NOT_OURS else spread, asked, too_soon
+        return self.look(asked, deadline=deadline, path="forced"), asked, too_soon
 
     def look(self, entries: Iterable[LiveEntry], *, deadline: float, path: str) -> Spread:
         """Ask upstream for newer versions of `entries`, and tell every other worker what was found.
 
         Args:
-            entries: which; static ones and those that nobody has read yet are left alone.
+            entries: which; static ones are left alone. Those that nobody has read here yet are loaded, since other
+                workers may serve them.
             deadline: monotonic time by which this returns.
             path: by which path the news came, for the log.
         """
-        looking = [entry for entry in entries if _is_followed(entry)]
+        concerned = list(entries)
+        looking = [entry for entry in concerned if not entry.fixed]
         if not looking:
-            return Spread.NOT_OURS
+            return Spread.FIXED if concerned else Spread.NOT_OURS
         upstream = min(deadline, self._clock() + UPSTREAM)
         rests = self._refresh(looking, read=True, path=path, deadline=upstream)
         found = [Spread.UNSETTLED] * (len(looking) - len(rests))
@@ -287,25 +320,23 @@ class Worker:
         for entry in self._registry.all():
             entry.callbacks.tick()
             if entry.retry_at is not None and entry.retry_at <= now:
-                entry.retry_at = None
+                entry.retry_at = now + 2 * UPSTREAM  # should nothing come of it, for want of threads
                 due.append(entry)
         self._refresh(due, path="retry", deadline=now + UPSTREAM, patience=0)
-        if self._backstop_at is not None and self._backstop_at <= now:
-            self._plan_backstop()
-            spawn(self._look_for_all, name="backstop")
-
-    def _plan_backstop(self) -> None:
-        if self._backstop is not None:
-            self._backstop_at = self._clock() + self._backstop * (_FRESH + self._jitter())
+        self._backstop.tick()
 
     def _look_for_all(self) -> None:
-        container = self._container
-        if container is None or self._backstop is None:
+        container, every = self._container, self._every
+        if container is None or every is None:
             return
         try:
-            if container.claim("backstop", every=self._backstop * _FRESH) > 0:
-                return
-            self.look(self._registry.all(), deadline=self._clock() + 2 * UPSTREAM, path="backstop")
+            # One by one, since another worker may not have read all that this one serves.
+            mine = [
+                entry
+                for entry in self._registry.all()
+                if _is_followed(entry) and not container.claim(f"backstop-{_digest(entry)}", every=every * _FRESH)
+            ]
+            self.look(mine, deadline=self._clock() + 2 * UPSTREAM, path="backstop")
         except (BoardError, ConfigurationError) as exc:
             log(logging.ERROR, "board_unwritable", str(exc))
 
@@ -336,4 +367,4 @@ def _digest(entry: LiveEntry) -> str:
 
 
 def _is_followed(entry: LiveEntry) -> bool:
-    return entry.loaded and not entry.fixed
+    return entry.in_use and not entry.fixed

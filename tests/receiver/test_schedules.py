@@ -1,0 +1,218 @@
+"""Schedules in which a promise would break if two things came in another order. Each is forced, none is raced."""
+
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+
+from receiver import SecretCache
+from receiver.cache import BACKSTOP
+from receiver.names import SecretName
+from receiver.testing import InMemorySource, push
+from receiver.worker import CATCH_UP, Spread
+
+
+WAIT = 5.0
+
+
+class SlowBytes(bytes):
+    """A payload whose reading waits until the test lets it go on: the moment between its arrival and the swap."""
+
+    def __new__(cls, value):
+        made = super().__new__(cls, value)
+        made.reached, made.released = threading.Event(), threading.Event()
+        return made
+
+    def decode(self, *how):
+        self.reached.set()
+        assert self.released.wait(WAIT)
+        return super().decode(*how)
+
+
+class SlowFirst:
+    """A source whose version 1 takes its time between its arrival and the swap."""
+
+    def __init__(self, source):
+        self.source = source
+        self.first = SlowBytes(b"one")
+
+    def access(self, name, version, *, timeout):
+        payload = self.source.access(name, version, timeout=timeout)
+        return replace(payload, data=self.first) if payload.version.number == 1 else payload
+
+    def after_fork(self):
+        self.source.after_fork()
+
+    def close(self):
+        self.source.close()
+
+
+class Clock:
+    """Monotonic seconds that a test can move."""
+
+    def __init__(self):
+        self.ahead = 0.0
+
+    def __call__(self):
+        return time.monotonic() + self.ahead
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def source():
+    return InMemorySource({"API_KEY": "one", "OTHER_KEY": "other"})
+
+
+@pytest.fixture
+def make(source, clock, tmp_path):
+    """Make caches that meet in one directory; all are closed at the end."""
+    made = []
+
+    def cache(**kwargs):
+        kwargs = {"source": source, "run_dir": str(tmp_path), "jitter": lambda: 0.5, "clock": clock} | kwargs
+        made.append(SecretCache("any-project", **kwargs))
+        return made[-1]
+
+    yield cache
+    for one in made:
+        one.close()
+
+
+@pytest.mark.promise("acked means done")
+@pytest.mark.parametrize("how", ["announced", "looked for", "on the board"])
+def test_news_waits_for_a_first_load_that_is_about_to_swap_in_what_is_old_by_now(make, source, how):
+    """While a first load is about to make an old value readable, nobody is told that the new one is served."""
+    slow = SlowFirst(source)
+    cache, other = make(source=slow), make()
+    key, other_key = cache.secret("API_KEY"), other.secret("API_KEY")
+    other.load()
+    loader = threading.Thread(target=cache.load)
+    loader.start()
+    assert slow.first.reached.wait(WAIT)
+    source.add("API_KEY", "two")
+    threading.Timer(0.2, slow.first.released.set).start()  # whoever waits for nothing is back long before
+
+    if how == "announced":
+        push(source, other)
+    elif how == "looked for":
+        cache.look(SecretName(source.project_number, "API_KEY"), deadline=time.monotonic() + WAIT)
+    else:
+        other.look(SecretName(source.project_number, "API_KEY"), deadline=time.monotonic() + WAIT)
+        cache.fence()
+
+    assert (True, [2, 2]) == (slow.first.released.is_set(), [key.version, other_key.version])
+    loader.join(WAIT)
+
+
+@pytest.mark.promise("acked means done")
+def test_an_event_without_a_number_at_a_worker_that_has_read_nothing_yet(make, source):
+    """It is looked for all the same, since the other workers serve what it is about."""
+    pushed, other = make(), make()
+    pushed.secret("API_KEY")
+    key = other.secret("API_KEY")
+    other.load()
+    source.add("API_KEY", "two")
+
+    spread = pushed.look(SecretName(source.project_number, "API_KEY"), deadline=time.monotonic() + WAIT)
+
+    assert (Spread.SETTLED, 2) == (spread, key.version)
+
+
+@pytest.mark.promise("static stays static")
+@pytest.mark.parametrize("ask", ["look", "refresh"])
+def test_in_a_frozen_process_an_entry_that_nobody_has_read_yet(make, source, ask):
+    """Nothing that asks for it before its first read lets it follow later events."""
+    cache = make(environ={"KEYTURN_FREEZE": "1"})
+    key = cache.secret("API_KEY")
+    if ask == "look":
+        spread = cache.look(SecretName(source.project_number, "API_KEY"), deadline=time.monotonic() + WAIT)
+    else:
+        spread = cache.refresh("API_KEY", deadline=time.monotonic() + WAIT).spread
+    assert (Spread.FIXED, 1) == (spread, key.version)
+
+    source.add("API_KEY", "two")
+    push(source, cache)
+
+    assert 1 == key.version
+
+
+@pytest.mark.promise("nobody left behind")
+def test_a_cache_that_was_closed_and_is_used_again(make, source):
+    """Where it missed news meanwhile, the check at the start of the next request catches up."""
+    away, other = make(), make()
+    key, other_key = away.secret("API_KEY"), other.secret("API_KEY")
+    away.load()
+    other.load()
+    away.close()
+    source.add("API_KEY", "two")
+    push(source, other)
+
+    away.fence()
+
+    assert [2, 2] == [key.version, other_key.version]
+
+
+class TestBackstopWithoutTimers:
+    """The safety read where nothing runs between two requests."""
+
+    @pytest.mark.promise("nobody left behind")
+    def test_the_next_request_makes_it(self, make, source, clock):
+        """A request that finds it overdue waits for it, and is served what it found; so does an event loop."""
+        cache = make()
+        key = cache.secret("API_KEY")
+        cache.load()
+        cache.fence()
+        source.add("API_KEY", "two")
+        assert (True, 1) == (cache.current, key.version)
+
+        clock.ahead += BACKSTOP + 10
+        assert not cache.current
+        cache.fence()
+
+        assert (2, True) == (key.version, cache.current)
+
+    def test_who_comes_meanwhile_waits_too_and_nobody_for_long(self, make, source, clock):
+        """Requests that begin while it is under way wait for it, all of them a second at most; then last good."""
+        cache = make()
+        key = cache.secret("API_KEY")
+        cache.load()
+        source.add("API_KEY", "two")
+        source.block()
+        clock.ahead += BACKSTOP + 10
+
+        began = time.monotonic()
+        requests = [threading.Thread(target=cache.fence) for _ in range(3)]
+        for request in requests:
+            request.start()
+        for request in requests:
+            request.join(WAIT)
+        waited = time.monotonic() - began
+        cache.fence()
+        again = time.monotonic() - began - waited
+
+        assert 1 == key.version
+        assert CATCH_UP * 0.9 < waited < CATCH_UP + 2
+        assert again < CATCH_UP * 0.9
+        source.release()
+
+    def test_each_secret_is_read_by_a_worker_that_uses_it(self, make, source, clock):
+        """A worker that has not read a secret yet does not take the safety read of it from one that serves it."""
+        one, two = make(), make()
+        one.secret("API_KEY")
+        one_other = one.secret("OTHER_KEY")
+        two_key, two_other = two.secret("API_KEY"), two.secret("OTHER_KEY")
+        assert ("other", "one", "other") == (one_other.value, two_key.value, two_other.value)
+        source.add("API_KEY", "two")
+        before = len(source.calls)
+
+        clock.ahead += BACKSTOP + 10
+        one.fence()
+        two.fence()
+
+        assert 2 == two_key.version
+        assert 1 == source.calls[before:].count(("OTHER_KEY", "latest"))
