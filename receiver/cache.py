@@ -124,6 +124,7 @@ class SecretCache:
             run_dir=run_dir,
             backstop=backstop,
             clock=clock,
+            wall=wall,
             jitter=jitter,
             joined=self._joined,
         )

@@ -1,19 +1,24 @@
 """This process's membership of its container: the board that all workers read, and the siblings that it tells."""
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from .board import Board
 from .errors import BoardError
-from .knowledge import Knowledge
+from .knowledge import SECOND, Knowledge
 from .names import SecretName
 from .rundir import open_run_dir
 from .siblings import Confirmations, Siblings, SiblingStats
 from .telemetry import entry as log
 
+
+#: Its time of change is the monotonic second at which a wake check was called for.
+_CALL: Final = "call"
 
 Apply = Callable[[SecretName, Knowledge], bool]
 
@@ -112,6 +117,37 @@ class Container:
             BoardError: the directory cannot be written.
         """
         return self._board.claim(what, now=self._clock(), every=every)
+
+    def claim_since(self, what: str, since: float) -> bool:
+        """Claim what one worker of the container has to do since a monotonic second; say whether it was granted.
+
+        Where the directory cannot be written to, everybody is granted.
+        """
+        now = self._clock()
+        try:
+            return self._board.claim(what, now=now, every=now - since) == 0
+        except BoardError:
+            return True
+
+    def call(self, now: float) -> None:
+        """Call upon every worker of the container for a wake check.
+
+        Args:
+            now: the monotonic second since which news may have been missed.
+        """
+        path, stamp = self.directory / _CALL, int(now * SECOND)
+        try:
+            path.touch(mode=0o600)
+            os.utime(path, ns=(stamp, stamp))
+        except OSError as exc:
+            log(logging.ERROR, "board_unwritable", f"cannot call for a wake check: {exc.strerror or exc}")
+
+    def called(self) -> float:
+        """When a wake check was last called for, in monotonic seconds; 0 where none was. One system call."""
+        try:
+            return (self.directory / _CALL).stat().st_mtime_ns / SECOND
+        except OSError:
+            return 0.0
 
     def stats(self) -> SiblingStats:
         """How this worker stands with the others."""

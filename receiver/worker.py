@@ -22,6 +22,7 @@ from .names import SecretName
 from .registry import Registry
 from .telemetry import entry as log
 from .threads import each
+from .wake import Told, Wake
 
 
 # Late: sockets, mappings and files are for those who serve, not for all who import.
@@ -69,6 +70,7 @@ class Worker:
         run_dir: the directory under which they meet; None for the usual places.
         backstop: seconds between two safety reads of the container; None for none.
         clock: monotonic seconds.
+        wall: nanoseconds since the epoch.
         jitter: a number between 0 and 1 at each call.
         joined: called with the directory that the workers share, once this one has joined.
     """
@@ -81,6 +83,7 @@ class Worker:
         run_dir: str | None,
         backstop: float | None,
         clock: Callable[[], float],
+        wall: Callable[[], int],
         jitter: Callable[[], float],
         joined: Callable[[Path], None],
     ) -> None:
@@ -95,15 +98,22 @@ class Worker:
         self._container: Container | None = None
         self._joining: threading.Event | None = None
         self._settled: dict[SecretName, Knowledge] = {}
+        self._wake = Wake(self._check, patience=CATCH_UP, clock=clock, wall=wall)
+        self._told = Told(clock=clock)
+        self._called = 0.0
 
     @property
     def current(self) -> bool:
-        """Whether this worker has heard all that its container has, and no safety read is overdue; never waits."""
+        """Whether this worker was awake, has heard all that its container has, and no safety read is overdue.
+
+        Never waits: a few readings of memory and clocks.
+        """
         container = self._container
         return (
             container is not None
             and container.seen == container.generation
             and self._clock() < self._backstop.overdue_at
+            and not self._wake.due
         )
 
     def join(self) -> "Container":
@@ -154,6 +164,8 @@ class Worker:
             raise
         if not any(entry.behind for entry in self._registry.all()):
             container.seen = generation
+        self._called = container.called()
+        self._wake.started()
         self._backstop.plan()
         return container
 
@@ -169,6 +181,8 @@ class Worker:
         self._lock = threading.Lock()
         self._joining = None
         self._backstop.after_fork()
+        self._wake.after_fork()
+        self._told.after_fork()
         container, self._container = self._container, None
         if container is not None:
             container.after_fork()
@@ -185,6 +199,7 @@ class Worker:
         container = self._container
         if container is None:
             container = self.join()
+        self._wake.wait()
         if container.seen != container.generation:
             self._catch_up(container)
         if self._clock() >= self._backstop.overdue_at:
@@ -282,7 +297,27 @@ class Worker:
         return rests
 
     def _hear(self, name: SecretName, news: Knowledge) -> bool:
-        return not any(_may_mend(rest) for rest in self._apply(name, news, path="sibling"))
+        well = not any(_may_mend(rest) for rest in self._apply(name, news, path="sibling"))
+        self._told.note(entry.declaration.key for entry in self._registry.concerned(name))
+        return well
+
+    def _check(self, since: float) -> None:
+        """Look for newer versions of what this worker has in use, but for what another one looks for."""
+        container = self._container
+        if container is None:
+            return
+        mine: list[LiveEntry] = []
+        theirs: list[LiveEntry] = []
+        for entry in self._registry.all():
+            if _is_followed(entry):
+                (mine if container.claim_since(f"wake-{_digest(entry)}", since) else theirs).append(entry)
+        deadline = self._clock() + 2 * UPSTREAM
+        try:
+            self.look(mine, deadline=deadline, path="wake")
+        except (BoardError, ConfigurationError) as exc:
+            log(logging.ERROR, "board_unwritable", str(exc))
+        awaited = [entry.declaration.key for entry in theirs]
+        self._told.wait(awaited, since=since, seconds=deadline - self._clock())
 
     def _catch_up(self, container: "Container") -> None:
         try:
@@ -315,7 +350,11 @@ class Worker:
         return list(rests)
 
     def _tick(self) -> None:
-        now = self._clock()
+        self._wake.tick()
+        container, now = self._container, self._clock()
+        if container is not None and (called := container.called()) > self._called:
+            self._called = called
+            self._wake.begin(called)
         due = []
         for entry in self._registry.all():
             entry.callbacks.tick()

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 #: Modules that decide, and what of the standard library they may use: nothing that has a clock, a lock or I/O.
-PURE = {"names", "events", "audit", "knowledge", "entry", "step", "errors", "values"}
+PURE = {"names", "events", "audit", "knowledge", "entry", "step", "errors", "values", "ticks"}
 PURE_STDLIB = {
     "base64", "collections", "contextlib", "dataclasses", "datetime", "enum", "heapq", "json", "re", "types", "typing",
 }  # fmt: skip

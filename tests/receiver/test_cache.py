@@ -83,6 +83,13 @@ def tick(cache):
             thread.join(WAIT)
 
 
+def awake(clock, seconds, *caches):
+    """Let so many seconds go by in which the caches' processes run."""
+    clock.ahead += seconds
+    for cache in caches:
+        cache._worker._wake.started()
+
+
 def added(number, stamp):
     return Knowledge.version(number, stamp, usable=True, claim=Claim.ADDED)
 
@@ -616,7 +623,7 @@ class TestBackstop:
         tick(cache)
         assert "one" == key.value
 
-        clock.ahead += BACKSTOP + 1
+        awake(clock, BACKSTOP + 1, cache)
         with caplog.at_level(logging.INFO, "keyturn"):
             tick(cache)
 
@@ -631,7 +638,7 @@ class TestBackstop:
             cache.load()
         source.add("API_KEY", "two")
         before = len(source.calls)
-        clock.ahead += BACKSTOP + 1
+        awake(clock, BACKSTOP + 1, *caches)
         for cache in caches:
             tick(cache)
 
@@ -644,7 +651,7 @@ class TestBackstop:
         key = cache.secret("API_KEY")
         cache.load()
         source.add("API_KEY", "two")
-        clock.ahead += 10 * BACKSTOP
+        awake(clock, 10 * BACKSTOP, cache)
         tick(cache)
         assert "one" == key.value
 
