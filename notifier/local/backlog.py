@@ -7,40 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One published message."""
-
-    id: str
-    at: float
-    data: bytes
-    attributes: Mapping[str, str]
-    ordering_key: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """How a subscription hands out its messages.
-
-    Args:
-        ordered: whether messages of one ordering key come one after the other.
-        retained: whether acknowledged messages are kept, so that a seek can bring them back.
-        attempts: how often a message is handed out before it is buried, 0 for ever.
-        backoff: shortest and longest wait before a message comes again; it doubles with each attempt.
-    """
-
-    ordered: bool = False
-    retained: bool = False
-    attempts: int = 0
-    backoff: tuple[float, float] = (0.0, 0.0)
-
-    def wait(self, attempt: int) -> float:
-        """Seconds until a message comes again after its `attempt`-th try."""
-        shortest, longest = self.backoff
-        # [documented]: exponential between the two ends; that it doubles is [assumed]. Doubling needs something to
-        # begin with.
-        return min(longest, max(shortest, 0.1 if attempt > 1 else 0.0) * 2.0 ** min(attempt - 1, 30))
+from .messages import Lease, Message, Rules
 
 
 @dataclass(slots=True, eq=False)
@@ -59,20 +26,24 @@ class _Entry:
     until: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """A message handed out until its deadline; it comes again unless it is acknowledged before."""
+class Keeping:
+    """Told of every change that is to outlive the process, in their order, under the backlog's lock; keeps nothing."""
 
-    id: str
-    message: Message
-    attempt: int
+    def waits(self, number: int, message: Message) -> None:
+        """The message is there and not acknowledged."""
+
+    def acknowledged(self, number: int, message: Message) -> None:
+        """The message is acknowledged, and kept for a seek."""
+
+    def gone(self, number: int, *, acknowledged: bool = False) -> None:
+        """The message, waiting or acknowledged, is there no more."""
 
 
 def _for_ever() -> float:
     return float("-inf")
 
 
-def _never(_message: Message, _attempt: int) -> bool:
+def _never(_number: int, _message: Message, _attempt: int) -> bool:
     return False
 
 
@@ -85,7 +56,10 @@ class Backlog:
         clock: monotonic seconds.
         rules: how messages are handed out; it may be set anew.
         oldest: wall time before which published messages are forgotten, acknowledged or not.
-        bury: takes a message that has had all its attempts, and says whether it did. It is called under the lock.
+        bury: takes a message that has had all its attempts, and says whether it did. It is called under the lock, and
+            tells `keeping` itself that the message has gone from here once it is safe elsewhere.
+        keeping: told of what is to outlive the process.
+        number: numbers messages; each call gives a larger one.
     """
 
     def __init__(
@@ -94,7 +68,9 @@ class Backlog:
         clock: Callable[[], float],
         rules: Rules | None = None,
         oldest: Callable[[], float] = _for_ever,
-        bury: Callable[[Message, int], bool] = _never,
+        bury: Callable[[int, Message, int], bool] = _never,
+        keeping: Keeping | None = None,
+        number: Callable[[], int] | None = None,
     ) -> None:
         self.changed = threading.Condition()
         self.closed = False
@@ -109,7 +85,8 @@ class Backlog:
         self._due: list[tuple[float, int, int]] = []
         # Ordering key -> its messages; only the first of a line is ever due.
         self._lines: dict[str, deque[int]] = {}
-        self._numbers = itertools.count(1)
+        self._keeping = keeping or Keeping()
+        self._number = number or itertools.count(1).__next__
 
     def __len__(self) -> int:
         """How many messages are not acknowledged."""
@@ -126,12 +103,16 @@ class Backlog:
     def put(self, message: Message, *, delay: float = 0.0) -> None:
         """Take in a message, to be handed out after `delay` seconds."""
         with self.changed:
-            number = next(self._numbers)
-            line = message.ordering_key if self.rules.ordered else ""
-            self._entries[number] = _Entry(message, self._clock() + delay, line)
-            if line:
-                self._lines.setdefault(line, deque()).append(number)
-            self._move(number, self._entries[number].due)
+            number = self._number()
+            self._keeping.waits(number, message)
+            self._enter(number, message, delay)
+
+    def restore(self, waiting: Mapping[int, Message], acknowledged: Mapping[int, Message]) -> None:
+        """Take in what was kept over a restart, by number; nothing of it is leased."""
+        with self.changed:
+            self._acknowledged.update(acknowledged)
+            for number, message in waiting.items():
+                self._enter(number, message, 0.0)
 
     def take(self, most: int, lease: float) -> list[Lease]:
         """Lease up to `most` messages for `lease` seconds; none where none is due."""
@@ -141,7 +122,7 @@ class Backlog:
             while len(taken) < most and self.due_in(now) == 0.0:
                 _, number, _ = heapq.heappop(self._due)
                 entry = self._entries[number]
-                if self._spent(entry) and self._bury(entry.message, entry.attempt):
+                if self._spent(entry) and self._bury(number, entry.message, entry.attempt):
                     self._forget(number)
                     continue
                 taken.append(self._lease(number, now + lease))
@@ -171,7 +152,8 @@ class Backlog:
             if entry is None or entry.settled:
                 return False
             if self._first(number, entry):
-                self._forget(number, acknowledged=True)
+                self._forget(number)
+                self._settle(number, entry.message)
             else:
                 entry.settled = True
             self._make_room()
@@ -204,7 +186,7 @@ class Backlog:
             entry = self._entries.get(number)
             if entry is None or entry.attempt != attempt:
                 return False
-            if self._spent(entry) and self._first(number, entry) and self._bury(entry.message, entry.attempt):
+            if self._spent(entry) and self._first(number, entry) and self._bury(number, entry.message, entry.attempt):
                 self._forget(number)
                 return True
             entry.until = self._clock()
@@ -223,12 +205,24 @@ class Backlog:
     def replace(self, waiting: Iterable[Message], acknowledged: Iterable[Message]) -> None:
         """Begin anew with these messages; leases end, and their acknowledgements say nothing any more."""
         with self.changed:
+            gone, gone_acknowledged = list(self._entries), list(self._acknowledged)
             for known in (self._entries, self._due, self._lines, self._acknowledged):
                 known.clear()
             for message in acknowledged:
-                self._keep(next(self._numbers), message)
+                self._settle(self._number(), message)
             for message in waiting:
                 self.put(message)
+            for number in gone:
+                self._keeping.gone(number)
+            for number in gone_acknowledged:
+                self._keeping.gone(number, acknowledged=True)
+
+    def _enter(self, number: int, message: Message, delay: float) -> None:
+        line = message.ordering_key if self.rules.ordered else ""
+        self._entries[number] = _Entry(message, self._clock() + delay, line)
+        if line:
+            self._lines.setdefault(line, deque()).append(number)
+        self._move(number, self._entries[number].due)
 
     def _make_room(self) -> None:
         if self.pulls:
@@ -256,25 +250,27 @@ class Backlog:
     def _first(self, number: int, entry: _Entry) -> bool:
         return not entry.line or self._lines[entry.line][0] == number
 
-    def _forget(self, number: int, *, acknowledged: bool = False) -> None:
+    def _forget(self, number: int) -> None:
         entry = self._entries.pop(number)
-        if acknowledged:
-            self._keep(number, entry.message)
         if not entry.line:
             return
         line = self._lines[entry.line]
         line.remove(number)
         while line and self._entries[line[0]].settled:
             settled = line.popleft()
-            self._keep(settled, self._entries.pop(settled).message)
+            self._settle(settled, self._entries.pop(settled).message)
         if line:
             self._move(line[0], self._entries[line[0]].due)
         else:
             del self._lines[entry.line]
 
-    def _keep(self, number: int, message: Message) -> None:
+    def _settle(self, number: int, message: Message) -> None:
+        """An acknowledged message counts no more, or as one to seek to."""
         if self.rules.retained:
             self._acknowledged[number] = message
+            self._keeping.acknowledged(number, message)
+        else:
+            self._keeping.gone(number)
 
     def _drop_old(self) -> None:
         oldest = self._oldest()
@@ -283,11 +279,13 @@ class Backlog:
             if entry.message.at >= oldest:
                 break
             self._forget(number)
+            self._keeping.gone(number)
         while self._acknowledged:
             number, message = next(iter(self._acknowledged.items()))
             if message.at >= oldest:
                 break
             del self._acknowledged[number]
+            self._keeping.gone(number, acknowledged=True)
 
 
 def _parts(lease: str) -> tuple[int, int]:

@@ -79,3 +79,9 @@ def _sunday(year: int, month: int, *, after: int) -> datetime:
     """The first Sunday of the month whose day is greater than `after`."""
     day = datetime(year, month, after + 1, tzinfo=UTC)
     return day + timedelta(days=(6 - day.weekday()) % 7)
+
+
+def microseconds(at: float) -> float:
+    """The moment `at` in whole microseconds, so that it is the same one after a timestamp has carried it."""
+    whole, rest = divmod(round(at * 1e6), 1_000_000)
+    return whole + rest / 1e6

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from .backlog import Message
 from .clocks import published
+from .messages import Message
 
 
 # These acknowledge, everything else is a refusal [documented]. Redirects are refusals too: they are not followed.

@@ -5,7 +5,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from .backlog import Message
+from .messages import Message
 
 
 @dataclass(slots=True)

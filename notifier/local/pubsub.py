@@ -10,13 +10,22 @@ from google.pubsub_v1.types import pubsub
 from . import pubsub_pull
 from .broker import Broker
 from .issuer import Issuer
+from .journal import Journal
 from .ports import Report, Wall, unheard
-from .pubsub_service import PUBLISHER, SUBSCRIBER, PublisherService, SubscriberService
+from .pubsub_policies import IAM
+from .pubsub_publisher import PUBLISHER, PublisherService
+from .pubsub_rpcs import PATTERNS, spellings
+from .pubsub_subscriber import SUBSCRIBER, SubscriberService
 from .push import PushAttempt
-from .rpc import Caller, Server
+from .rest_routes import Routes
+from .rest_server import RestServer
+from .rpc import Caller, Method, Server
 
 
 _HERE = Caller()
+
+# A publish request may be 10 MB [documented], and base64 makes it a third larger.
+_LARGEST_BODY = 14 * 1024 * 1024
 
 # Ending takes at most about this long, whatever the endpoints do.
 _GRACE = 2.0
@@ -25,7 +34,8 @@ _GRACE = 2.0
 class PubSub:
     """Serve google.pubsub.v1.Publisher and Subscriber, for any projects; pushes go out at once.
 
-    Thread-safe. Topics and subscriptions are called by their full names.
+    By gRPC at `host` and by REST at `rest_url`, which Terraform's google provider takes as
+    `pubsub_custom_endpoint = "{rest_url}/v1/"`. Thread-safe. Topics and subscriptions are called by their full names.
 
     Args:
         issuer: signs the tokens of pushes.
@@ -33,6 +43,7 @@ class PubSub:
         port: 0 takes a free one.
         report: told of each change and each push, in a line for people.
         push_timeout: seconds for a push in place of the ack deadline, so that tests of endpoints that hang are short.
+        journal: where all that is acknowledged is kept over a restart; None keeps nothing.
 
     Raises:
         PortInUse: the port is taken.
@@ -46,14 +57,40 @@ class PubSub:
         port: int = 0,
         report: Report = unheard,
         push_timeout: float | None = None,
+        journal: Journal | None = None,
     ) -> None:
-        self._broker = Broker(issuer=issuer, wall=wall, report=report, push_timeout=push_timeout)
+        self._broker = Broker(issuer=issuer, wall=wall, report=report, push_timeout=push_timeout, journal=journal)
         self._publisher = PublisherService(self._broker, report=report)
         self._subscriber = SubscriberService(self._broker, report=report)
-        services = {PUBLISHER: self._publisher.methods(), SUBSCRIBER: self._subscriber.methods()}
+        services = {
+            PUBLISHER: self._durable(self._publisher.methods()),
+            SUBSCRIBER: self._durable(self._subscriber.methods()),
+            IAM: self._durable(self._broker.policies.methods()),
+        }
         self._server = Server("pubsub", port=port, services=services)
         self._server._server.add_generic_rpc_handlers((self._streams(),))
         self.host = self._server.host
+        methods = {name: method for served in services.values() for name, method in served.items()}
+        self._rest = RestServer(
+            "pubsub",
+            routes=Routes(spellings(methods), PATTERNS),
+            answer=lambda name, request, _said, peer: methods[name].call(request, Caller(peer=peer)),
+            largest=_LARGEST_BODY,
+        )
+        self.rest_url = self._rest.url
+
+    def _durable(self, methods: Mapping[str, Method]) -> dict[str, Method]:
+        """The methods, answering once what they did is durable."""
+
+        def durable(call: Callable[[Any, Caller], Any]) -> Callable[[Any, Caller], Any]:
+            def answer(request: Any, caller: Caller) -> Any:
+                answered = call(request, caller)
+                self._broker.flush()
+                return answered
+
+            return answer
+
+        return {name: Method(method.request, durable(method.call)) for name, method in methods.items()}
 
     def _streams(self) -> grpc.GenericRpcHandler:
         streaming_pull: grpc.RpcMethodHandler[Any, Any] = grpc.stream_stream_rpc_method_handler(
@@ -67,6 +104,7 @@ class PubSub:
         """Cut off what is under way, and end within about two seconds."""
         deadline = time.monotonic() + _GRACE
         self._broker.close(deadline)
+        self._rest.stop()
         self._server.stop()
 
     def __enter__(self) -> Self:
@@ -81,7 +119,9 @@ class PubSub:
 
     def publish(self, topic: str, data: bytes, attributes: Mapping[str, str]) -> str | None:
         """Send one message from inside the process and return its id; None where there is no such topic."""
-        return self._broker.publish(topic, data, attributes)
+        sent = self._broker.publish(topic, data, attributes)
+        self._broker.flush()
+        return sent
 
     def create_topic(self, topic: str) -> None:
         """Create a topic from inside the process.
@@ -154,11 +194,11 @@ class PubSub:
 
     def pushes(self) -> list[PushAttempt]:
         """The pushes so far, answered or failed, oldest first."""
-        return self._broker.pushes()
+        return self._broker.pushes.attempts()
 
     def wait_for_pushes(self, wanted: Callable[[list[PushAttempt]], bool], timeout: float = 5.0) -> bool:
         """Wait until the pushes so far are as `wanted`; False after `timeout` seconds."""
-        return self._broker.wait_for_pushes(wanted, timeout)
+        return self._broker.pushes.wait(wanted, timeout)
 
     def duplicate(self, topic: str, *, times: int = 1, copies: int = 1, new_id: bool = False) -> None:
         """Deliver each of the next `times` messages of a topic `copies` more times, with the same or new ids."""

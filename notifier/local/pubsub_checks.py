@@ -1,12 +1,15 @@
 """What a request to Pub/Sub must satisfy before anything is changed."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 import grpc
 
 from .filters import NotAFilter, parse
+from .pubsub_refusals import invalid as _invalid
+from .pubsub_refusals import not_here as _not_here
 from .rpc import Refusal
 
 
@@ -28,13 +31,21 @@ _SHORTEST_EXPIRATION = 86400
 _FEWEST_ATTEMPTS, _MOST_ATTEMPTS = 5, 100
 
 # What this local Pub/Sub does not do is refused, never silently ignored.
-_NOT_HERE = (
-    "bigquery_config",
-    "bigtable_config",
-    "cloud_storage_config",
-    "enable_exactly_once_delivery",
-    "message_transforms",
+_NOT_HERE = frozenset(
+    {
+        "bigquery_config",
+        "bigtable_config",
+        "cloud_storage_config",
+        "enable_exactly_once_delivery",
+        "message_transforms",
+    }
 )
+_NOT_HERE_OF_TOPICS = frozenset({"ingestion_data_source_settings", "message_transforms", "schema_settings"})
+
+# [documented] for all of Google Cloud.
+_MOST_LABELS = 64
+_LABEL_KEY = re.compile(r"[^\W\d_][\w-]{0,62}")
+_LABEL_VALUE = re.compile(r"[\w-]{0,63}")
 
 
 def topic_name(name: str) -> None:
@@ -47,6 +58,32 @@ def topic_name(name: str) -> None:
         raise _invalid(f"Invalid resource name given (name={name}).")
 
 
+def topic(given: Any) -> None:
+    """Check a topic that is to be created or has been changed.
+
+    Raises:
+        Refusal: INVALID_ARGUMENT or UNIMPLEMENTED.
+    """
+    topic_name(given.name)
+    _here(given, _NOT_HERE_OF_TOPICS)
+    labels(given.labels)
+    retention(given)
+
+
+def labels(given: Mapping[str, str]) -> None:
+    """Check labels.
+
+    Raises:
+        Refusal: INVALID_ARGUMENT.
+    """
+    good = all(
+        _LABEL_KEY.fullmatch(key) and _LABEL_VALUE.fullmatch(value) and f"{key}{value}".lower() == f"{key}{value}"
+        for key, value in given.items()
+    )
+    if not good or len(given) > _MOST_LABELS:
+        raise _invalid(f"Invalid labels given: at most {_MOST_LABELS}, of lower case letters, digits, `_` and `-`.")
+
+
 def project_name(name: str) -> None:
     """Check the name of a project.
 
@@ -57,7 +94,7 @@ def project_name(name: str) -> None:
         raise _invalid(f"Invalid resource name given (name={name}).")
 
 
-def message(data: bytes, attributes: dict[str, str], ordering_key: str) -> None:
+def message(data: bytes, attributes: Mapping[str, str], ordering_key: str) -> None:
     """Check a message that is to be published.
 
     Raises:
@@ -86,10 +123,8 @@ def subscription(given: Any) -> None:
     """
     if _SUBSCRIPTION.fullmatch(given.name) is None:
         raise _invalid(f"Invalid resource name given (name={given.name}).")
-    present = {descriptor.name for descriptor, _ in given.ListFields()}
-    for field in _NOT_HERE:
-        if field in present:
-            raise _not_here(field)
+    _here(given, _NOT_HERE)
+    labels(given.labels)
     deadline = given.ack_deadline_seconds
     if deadline:
         ack_deadline(deadline)
@@ -135,14 +170,11 @@ def changed(current: Any, given: Any, mask: Any, allowed: frozenset[str]) -> Any
         Refusal: INVALID_ARGUMENT, the mask is empty, or names what cannot be changed.
     """
     fields = {path.partition(".")[0] for path in mask.paths}
-    if not fields or not fields <= allowed:
+    if not fields or not fields <= allowed or not mask.IsValidForDescriptor(current.DESCRIPTOR):
         raise _invalid(f"Invalid update_mask provided in the request ({', '.join(mask.paths)}).")
-    only, result = type(current)(), type(current)()
-    only.CopyFrom(given)
+    result = type(current)()
     result.CopyFrom(current)
-    for field in current.DESCRIPTOR.fields:
-        (result if field.name in fields else only).ClearField(field.name)
-    result.MergeFrom(only)
+    mask.MergeMessage(given, result, replace_message_field=True, replace_repeated_field=True)
     return result
 
 
@@ -197,6 +229,12 @@ def _reachable(url: str) -> bool:
         return False
 
 
+def _here(given: Any, fields: frozenset[str]) -> None:
+    for descriptor, _ in given.ListFields():
+        if descriptor.name in fields:
+            raise _not_here(descriptor.name)
+
+
 def _retry_policy(policy: Any) -> None:
     shortest = policy.minimum_backoff.ToTimedelta().total_seconds()
     longest = policy.maximum_backoff.ToTimedelta().total_seconds()
@@ -204,11 +242,3 @@ def _retry_policy(policy: Any) -> None:
         raise _invalid("The maximum backoff is less than the minimum.")
     if not (0 <= shortest <= _LONGEST_BACKOFF and 0 <= longest <= _LONGEST_BACKOFF):
         raise _invalid(f"A backoff is between 0 and {_LONGEST_BACKOFF} seconds.")
-
-
-def _invalid(text: str) -> Refusal:
-    return Refusal(grpc.StatusCode.INVALID_ARGUMENT, text)
-
-
-def _not_here(field: str) -> Refusal:
-    return Refusal(grpc.StatusCode.UNIMPLEMENTED, f"`{field}` is not something that the local Pub/Sub does.")

@@ -9,9 +9,10 @@ import grpc
 from google.pubsub_v1.types import pubsub
 
 from . import pubsub_checks as checks
-from .backlog import Lease
-from .broker import Broker, missing
+from .broker import Broker
 from .clocks import utc
+from .messages import Lease
+from .pubsub_refusals import missing
 from .rpc import Caller, Refusal
 from .subscription import Subscription
 

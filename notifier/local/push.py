@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from . import delivery
-from .backlog import Backlog, Lease
+from .backlog import Backlog
+from .messages import Lease
 
 
 # Pushes under way at once for one subscription. The real window grows from single digits on success [documented]; a

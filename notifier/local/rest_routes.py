@@ -8,22 +8,35 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+import grpc
 from google.protobuf import json_format
 from google.protobuf.descriptor import FieldDescriptor
 
-from .secret_refusals import invalid
-from .secret_rpcs import RPCS, Rpc
+from .rpc import Refusal
 
-
-_PARENT = r"projects/[^/]+(?:/locations/[^/:]+)?"
-_UNDER = r"/secrets/[^/:]+"
-_PATTERNS = {"P": _PARENT, "S": _PARENT + _UNDER, "V": rf"{_PARENT}{_UNDER}/versions/[^/:]+"}
 
 # Parameters of every method; those of the answer's form are seen to elsewhere, the others change nothing here.
 _SYSTEM = frozenset({"alt", "prettyPrint", "fields", "key", "quotaUser", "access_token", "callback", "upload_protocol"})
+
+
+class Rpc(Protocol):
+    """A method as HTTP spells it: see `secret_rpcs.Rpc` for what its members mean."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def request(self) -> Any: ...
+    @property
+    def verb(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def body(self) -> str: ...
+    @property
+    def field(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +54,29 @@ class Asked:
     enums_as_numbers: bool
 
 
-def _pattern(path: str) -> re.Pattern[str]:
+class Routes:
+    """Which method a request line means.
+
+    Args:
+        rpcs: all methods; one may stand there under several paths.
+        patterns: what the letters in their paths stand for, as regular expressions.
+    """
+
+    def __init__(self, rpcs: Iterable[Rpc], patterns: Mapping[str, str]) -> None:
+        self._routes = [(rpc, _pattern(rpc.path, patterns)) for rpc in rpcs]
+
+    def find(self, verb: str, target: str) -> tuple[Rpc, str] | None:
+        """The method and the resource that is named; None where there is nothing."""
+        path = unquote(urlsplit(target).path)
+        for rpc, pattern in self._routes:
+            if rpc.verb == verb and (found := pattern.fullmatch(path)):
+                return rpc, found["name"]
+        return None
+
+
+def _pattern(path: str, patterns: Mapping[str, str]) -> re.Pattern[str]:
     bound, _, rest = path.partition("}")
-    return re.compile(rf"/v1/(?P<name>{_PATTERNS[bound[-1]]}){re.escape(rest)}")
-
-
-_ROUTES = [(rpc, _pattern(rpc.path)) for rpc in RPCS.values()]
-
-
-def route(verb: str, target: str) -> tuple[Rpc, str] | None:
-    """The method that a request line means and the resource that it names; None where there is nothing."""
-    path = unquote(urlsplit(target).path)
-    for rpc, pattern in _ROUTES:
-        if rpc.verb == verb and (found := pattern.fullmatch(path)):
-            return rpc, found["name"]
-    return None
+    return re.compile(rf"/v1/(?P<name>{patterns[bound[-1]]}){re.escape(rest)}")
 
 
 def read(rpc: Rpc, name: str, target: str, body: bytes) -> Asked:
@@ -70,13 +91,19 @@ def read(rpc: Rpc, name: str, target: str, body: bytes) -> Asked:
     try:
         if rpc.body:
             within = request if rpc.body == "*" else getattr(request, rpc.body)
-            json_format.Parse(body or b"{}", within)
+            _parse(body.strip() or b"{}", within)
         _set_query(request, query)
     except (json_format.ParseError, ValueError) as exc:
         # Not what was said: the body may hold a value.
-        raise invalid("Invalid JSON payload or parameter received.") from exc
+        raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, "Invalid JSON payload or parameter received.") from exc
     _set(request, rpc.field.split("."), name)
     return Asked(rpc, request, "enum-encoding=int" in asked.get("alt", ""))
+
+
+def _parse(body: bytes, message: Any) -> None:
+    if body[:1] != b"{":
+        raise ValueError("not an object")  # a list would be read as a message without fields
+    json_format.Parse(body, message)
 
 
 def written(asked: Asked, answer: Any) -> bytes:

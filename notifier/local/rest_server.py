@@ -1,22 +1,22 @@
-"""The Secret Manager's RPCs by HTTP, as the official client's REST transport and Terraform call them."""
+"""RPCs by HTTP, as the official clients' REST transports and Terraform call them."""
 
 import contextlib
 import http.client
 import json
 import socket
 import threading
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from . import rest_routes
+from .rest_routes import Routes
 from .rpc import LOOPBACK, PortInUse, Refusal
-from .secret_callers import Callers, SecretCaller
-from .secret_gate import Gate
 
 
-# The payload of a version is at most 64 KiB, and base64 makes it a third larger.
-_LARGEST_BODY = 1024 * 1024
+# Answers a call: the method's name, its request, what the caller said (names in lower case) and their address.
+Answer = Callable[[str, Any, Mapping[str, str], str], Any]
 
 # A browser that was told that some name is 127.0.0.1 still says that name: such pages get nothing.
 _OURSELVES = frozenset({LOOPBACK, "localhost"})
@@ -43,23 +43,25 @@ _NUMBERS = {
 
 
 class RestServer:
-    """Serve a gate by HTTP on a loopback port.
+    """Serve methods by HTTP on a loopback port.
 
     Args:
-        gate: what is called.
-        callers: reads who calls.
+        name: for messages.
+        routes: which method a request means.
+        answer: calls it.
+        largest: bytes of a body.
         port: 0 takes a free one.
 
     Raises:
         PortInUse: the port is taken.
     """
 
-    def __init__(self, gate: Gate, callers: Callers, *, port: int = 0) -> None:
-        handler = type("Handler", (_Handler,), {"gate": gate, "callers": callers})
+    def __init__(self, name: str, *, routes: Routes, answer: Answer, largest: int, port: int = 0) -> None:
+        members = {"routes": routes, "answer": staticmethod(answer), "largest": largest}
         try:
-            self._server = _Server((LOOPBACK, port), handler)
+            self._server = _Server((LOOPBACK, port), type("Handler", (_Handler,), members))
         except OSError as exc:
-            raise PortInUse("secret-manager", port) from exc
+            raise PortInUse(name, port) from exc
         self.port = int(self._server.server_address[1])
         self.url = f"http://{LOOPBACK}:{self.port}"
         self._ended = False
@@ -96,8 +98,9 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    gate: ClassVar[Gate]
-    callers: ClassVar[Callers]
+    routes: ClassVar[Routes]
+    answer: ClassVar["staticmethod[[str, Any, Mapping[str, str], str], Any]"]
+    largest: ClassVar[int]
     protocol_version = "HTTP/1.1"
     timeout = _IDLE
     # An answer goes out at once, headers and body together.
@@ -110,7 +113,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer a GET."""
         self._answer()
 
-    do_POST = do_PATCH = do_DELETE = do_GET  # noqa: N815 - the names that the standard library looks for
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815 - the names that the standard library looks for
 
     def log_message(self, *_: object) -> None:
         """Keep quiet: what is called stands in the audit log."""
@@ -120,13 +123,15 @@ class _Handler(BaseHTTPRequestHandler):
             body = self._body()
             if body is None:
                 return
-            found = rest_routes.route(self.command, self.path)
+            found = self.routes.find(self.command, self.path)
             if found is None:
                 self._refuse(404, "NOT_FOUND", "There is nothing at this address.")
                 return
             rpc, name = found
             asked = rest_routes.read(rpc, name, self.path, body)
-            answer = self.gate.call(rpc.name, asked.request, self._caller())
+            said = {name.lower(): value for name, value in self.headers.items()}
+            host, port = self.client_address[:2]
+            answer = self.answer(rpc.name, asked.request, said, f"ipv4:{host}:{port}")
         except Refusal as refusal:
             code = refusal.code.name
             self._refuse(_NUMBERS.get(code, 500), code, refusal.message)
@@ -140,21 +145,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(403, "PERMISSION_DENIED", "This server is for this machine only, and not for browsers.")
             return None
         length = self.headers.get("Content-Length", "0")
-        if not length.isdecimal() or int(length) > _LARGEST_BODY or "Transfer-Encoding" in self.headers:
+        if not length.isdecimal() or int(length) > self.largest or "Transfer-Encoding" in self.headers:
             self.close_connection = True
             self._refuse(413, "INVALID_ARGUMENT", "Content-Length is missing or too large.")
             return None
         return self.rfile.read(int(length))
-
-    def _caller(self) -> SecretCaller:
-        said = {name.lower(): value for name, value in self.headers.items()}
-        host, port = self.client_address[:2]
-        return SecretCaller(
-            peer=f"ipv4:{host}:{port}",
-            user_agent=said.get("user-agent", ""),
-            api_client=said.get("x-goog-api-client", ""),
-            identity=self.callers.identity(said),
-        )
 
     def _refuse(self, status: int, code: str, message: str) -> None:
         error = {"error": {"code": status, "message": message, "status": code}}

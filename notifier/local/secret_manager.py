@@ -11,7 +11,6 @@ from .access_log import AccessLog
 from .audit import AuditLog, Entry, nowhere
 from .names import Parent, secret_path
 from .ports import Report, TopicPort, Wall, unheard
-from .rest_server import RestServer
 from .rpc import Server
 from .secret_callers import IN_PROCESS, Callers, Keys
 from .secret_due import Due
@@ -21,6 +20,7 @@ from .secret_grpc import handlers
 from .secret_places import Places
 from .secret_policies import Policies
 from .secret_quotas import Limits, Quotas
+from .secret_rest import rest_server
 from .secret_rotation import ManagedRotation
 from .secret_service import SecretService
 from .secret_store import SecretStore
@@ -97,7 +97,7 @@ class SecretManager:
         self._server = Server("secret-manager", port=port, services={})
         self._server._server.add_generic_rpc_handlers(handlers(self._gate, callers))
         self.host = self._server.host
-        self._rest = RestServer(self._gate, callers)
+        self._rest = rest_server(self._gate, callers)
         self.rest_url = self._rest.url
 
     def stop(self) -> None:

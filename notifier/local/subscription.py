@@ -1,18 +1,19 @@
 """One subscription: its settings, its backlog and its pusher."""
 
+import math
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import grpc
 from google.protobuf import duration_pb2
 
-from .backlog import Backlog, Message, Rules
+from .backlog import Backlog, Keeping
 from .filters import parse
 from .issuer import Issuer, without_signature
+from .messages import Message, Rules
 from .ports import Wall
+from .pubsub_refusals import unready
 from .push import Endpoint, PushAttempt, Pusher
-from .rpc import Refusal
 
 
 # [documented] defaults.
@@ -31,7 +32,7 @@ _DAY = 24 * 3600
 
 
 class Subscription:
-    """One subscription of one topic.
+    """One subscription of one topic. It pushes once `start` has been called.
 
     Args:
         message: what was asked for; it is completed with the defaults and kept.
@@ -39,8 +40,11 @@ class Subscription:
         timeout: seconds for a push in place of the ack deadline, None for the ack deadline.
         done: told of each push.
         wall: wall time, for what is retained.
-        bury: takes a message that has had all its attempts, with their number; False where there is no place for it.
+        bury: takes a message that has had all its attempts, by its number and with theirs, and calls `buried`; False
+            where there is no place for it.
         strip_signature: push tokens as Cloud Run hands them on.
+        keeping: told of what is to outlive the process.
+        number: numbers messages; each call gives a larger one.
     """
 
     def __init__(
@@ -51,25 +55,31 @@ class Subscription:
         timeout: float | None,
         done: Callable[[PushAttempt], None],
         wall: Wall,
-        bury: Callable[["Subscription", Message, int], bool],
-        strip_signature: bool = False,
+        bury: Callable[["Subscription", int, Message, int], bool],
+        strip_signature: bool,
+        keeping: Keeping,
+        number: Callable[[], int],
     ) -> None:
-        _complete(message)
-        self.message = message
         self._wall = wall
-        self._used = wall()
+        self._become(message)
+        self.strip_signature = strip_signature
+        self._keeping = keeping
         self.backlog = Backlog(
             clock=time.monotonic,
             rules=self._rules(),
-            oldest=self._oldest,
-            bury=lambda spent, attempts: bury(self, spent, attempts),
+            oldest=lambda: wall() - self._retention,
+            bury=lambda number, spent, attempts: bury(self, number, spent, attempts),
+            keeping=keeping,
+            number=number,
         )
         self._wanted = parse(message.filter)
         self._issuer = issuer
         self._timeout = timeout
-        self._strip_signature = strip_signature
         self._pusher = Pusher(message.name, self.backlog, done=self._pushed)
         self._done = done
+
+    def start(self) -> None:
+        """Push, where there is somewhere to push to."""
         self._pusher.aim(self._endpoint())
 
     @property
@@ -92,14 +102,16 @@ class Subscription:
         if self._wanted(message.attributes) and not self.message.detached:
             self.backlog.put(message, delay=delay)
 
-    def push_to(self, config: Any) -> None:
-        """Push as `config` says from now on; where it names no endpoint, wait to be pulled."""
-        self.message.push_config.CopyFrom(config)
-        self._pusher.aim(self._endpoint())
-
     def orphan(self) -> None:
         """Note that the topic has been deleted."""
-        self.message.topic = DELETED_TOPIC
+        self.message = self.copy(topic=DELETED_TOPIC)
+
+    def copy(self, **changed: Any) -> Any:
+        """Its message with some fields changed: what has been told to a client never changes under its hands."""
+        copied = type(self.message)()
+        copied.CopyFrom(self.message)
+        copied.MergeFrom(type(self.message)(**changed))
+        return copied
 
     def modify_deadline(self, lease: str, seconds: int) -> None:
         """Let a lease end `seconds` from now; with 0 the message comes again at once, or by the retry policy."""
@@ -114,28 +126,37 @@ class Subscription:
         Raises:
             Refusal: FAILED_PRECONDITION, it is detached.
         """
-        if self.message.detached:
-            raise Refusal(grpc.StatusCode.FAILED_PRECONDITION, "The subscription is detached from its topic.")
-        self._used = self._wall()
+        self.check_attached()
+        self._use()
 
-    @property
-    def expired(self) -> bool:
-        """Whether it has not been used for so long that it is to be deleted [documented]."""
-        policy = self.message.expiration_policy
-        return policy.HasField("ttl") and self._wall() - self._used > _seconds(policy.ttl)
+    def check_attached(self) -> None:
+        """See to it that it is not detached.
+
+        Raises:
+            Refusal: FAILED_PRECONDITION.
+        """
+        if self.message.detached:
+            raise unready("The subscription is detached from its topic.")
 
     def change(self, message: Any) -> None:
         """Be as `message` says from now on."""
-        _complete(message)
-        self.message = message
-        self._used = self._wall()
         with self.backlog.changed:
+            self._become(message)
             self.backlog.rules = self._rules()
         self._pusher.aim(self._endpoint())
 
+    def buried(self, number: int, message: Message, *, done: bool) -> None:
+        """Note that a message has gone to another topic; where there was none any more, it stays here."""
+        with self.backlog.changed:
+            if self.backlog.closed:
+                return
+            if not done:
+                self.backlog.put(message)
+            self._keeping.gone(number)
+
     def detach(self) -> None:
         """Get nothing more, and forget what there is [documented]."""
-        self.message.detached = True
+        self.message = self.copy(detached=True)
         self._pusher.aim(None)
         with self.backlog.changed:
             self.backlog.replace((), ())
@@ -176,7 +197,7 @@ class Subscription:
 
             def token() -> str:
                 signed = self._issuer.token(audience=audience, email=email)
-                return without_signature(signed) if self._strip_signature else signed
+                return without_signature(signed) if self.strip_signature else signed
 
         return Endpoint(
             url=config.push_endpoint,
@@ -190,12 +211,20 @@ class Subscription:
 
     def _pushed(self, attempt: PushAttempt) -> None:
         if attempt.acknowledged:
-            self._used = self._wall()
+            self._use()
         self._done(attempt)
 
-    def _oldest(self) -> float:
-        own, topics = self.message.message_retention_duration, self.message.topic_message_retention_duration
-        return self._wall() - max(_seconds(own), _seconds(topics))
+    def _become(self, message: Any) -> None:
+        _complete(message)
+        self.message = message
+        own, topics = message.message_retention_duration, message.topic_message_retention_duration
+        self._retention = max(_seconds(own), _seconds(topics))
+        self._use()
+
+    def _use(self) -> None:
+        # Not used for so long, it is deleted [documented]; by being restored or changed it is used [assumed].
+        policy = self.message.expiration_policy
+        self.expires = self._wall() + _seconds(policy.ttl) if policy.HasField("ttl") else math.inf
 
     def _rules(self) -> Rules:
         attempts = self.message.dead_letter_policy.max_delivery_attempts if self.counted else 0

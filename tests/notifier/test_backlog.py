@@ -2,7 +2,8 @@
 
 import pytest
 
-from notifier.local.backlog import Backlog, Message, Rules
+from notifier.local.backlog import Backlog
+from notifier.local.messages import Message, Rules
 
 
 class Clock:
@@ -159,7 +160,7 @@ def test_buried_after_its_attempts(clock):
     clock.now = 10.0
 
     assert [] == backlog.take(2, 10.0)
-    assert [("refused", 2), ("forgotten", 2)] == [(spent.id, attempts) for spent, attempts in buried]
+    assert [("refused", 2), ("forgotten", 2)] == [(spent.id, attempts) for _, spent, attempts in buried]
     assert 0 == len(backlog)
 
 

@@ -50,7 +50,7 @@ def test_terraform(cloud):
     ("verb", "path", "more", "status"),
     [
         ("GET", "projects/demo/nothing", {}, 404),
-        ("PUT", "projects/demo/secrets/db", {}, 501),
+        ("PUT", "projects/demo/secrets/db", {}, 404),
         ("POST", "projects/demo/secrets?secretId=x", {"data": b"{"}, 400),
         ("POST", "projects/demo/secrets?secretId=x", {"data": b'{"unknown": 1}'}, 400),
         ("GET", "projects/demo/secrets?nothing=1", {}, 400),
