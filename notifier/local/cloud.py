@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from pathlib import Path
 from typing import Self
 
 from google.cloud import secretmanager
@@ -11,10 +12,12 @@ from .clocks import Clock
 from .cloud_logging import Logging
 from .control import Control
 from .issuer import Issuer
+from .journal import Forgetful
 from .ports import Report, Wall, unheard
 from .pubsub import PubSub
 from .secret_callers import keys_of
 from .secret_manager import SecretManager
+from .sqlite_journal import SQLiteJournal
 from .web import WebServer
 
 
@@ -27,7 +30,8 @@ SENDER = "pusher@local-project.iam.gserviceaccount.com"
 class LocalCloud:
     """Run all servers on loopback, from `start` to `stop` or for the length of a `with`.
 
-    Nothing is kept: each start begins empty, with a new signing key. Thread-safe once started.
+    Without `data` nothing is kept: each start begins empty. The signing key is always a new one. Thread-safe once
+    started.
 
     Args:
         project: id of the project that short names belong to; others exist as soon as they are named.
@@ -39,6 +43,7 @@ class LocalCloud:
         report: told of each change and each push, in a line for people, never with a value.
         push_timeout: seconds for a push in place of the ack deadline (10 at least).
         keys_max_age: seconds that the issuer's keys may be kept.
+        data: a directory in which all that is acknowledged outlives the process; None keeps nothing.
     """
 
     issuer: Issuer
@@ -58,6 +63,7 @@ class LocalCloud:
         report: Report = unheard,
         push_timeout: float | None = None,
         keys_max_age: int = 3600,
+        data: Path | None = None,
     ) -> None:
         self.project = project
         self._ports = (secret_manager_port, pubsub_port, logging_port, keys_port)
@@ -65,6 +71,7 @@ class LocalCloud:
         self._report = report
         self._push_timeout = push_timeout
         self._keys_max_age = keys_max_age
+        self._data = data
         self._clients = Clients()
         self._running = contextlib.ExitStack()
         self._url = ""
@@ -74,11 +81,15 @@ class LocalCloud:
 
         Raises:
             PortInUse: a port that was asked for is taken; nothing is left running.
+            StoreUnusable: the directory cannot be used; likewise.
         """
         secret_manager_port, pubsub_port, logging_port, keys_port = self._ports
         with contextlib.ExitStack() as started:
+            journal = Forgetful() if self._data is None else started.enter_context(SQLiteJournal(self._data))
             self.issuer = Issuer(wall=self.clock, max_age=self._keys_max_age)
-            self.logging = started.enter_context(Logging(project=self.project, wall=self.clock, port=logging_port))
+            self.logging = started.enter_context(
+                Logging(project=self.project, wall=self.clock, port=logging_port, journal=journal)
+            )
             self.pubsub = started.enter_context(
                 PubSub(
                     issuer=self.issuer,
@@ -97,6 +108,7 @@ class LocalCloud:
                     keys=keys_of(self.issuer),
                     project=self.project,
                     audited=self.logging.take_audit,
+                    journal=journal,
                 )
             )
             control = Control(self.secret_manager, self.pubsub, self.logging, self.issuer)

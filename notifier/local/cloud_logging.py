@@ -8,6 +8,7 @@ from google.cloud.logging_v2.types import log_entry, logging
 from google.protobuf import json_format
 
 from . import log_lines, logging_tail
+from .journal import Journal
 from .log_lines import Printer
 from .log_store import LogStore
 from .logging_service import NAME, LoggingService
@@ -25,15 +26,16 @@ class Logging:
         project: id of the project that printed lines belong to.
         wall: wall time.
         port: 0 takes a free one.
+        journal: where entries are kept over a restart.
 
     Raises:
         PortInUse: the port is taken.
     """
 
-    def __init__(self, *, project: str, wall: Wall, port: int = 0) -> None:
+    def __init__(self, *, project: str, wall: Wall, port: int = 0, journal: Journal | None = None) -> None:
         self._project = project
         self._wall = wall
-        self._store = LogStore(wall=wall)
+        self._store = LogStore(wall=wall, journal=journal)
         service = LoggingService(self._store)
         self._server = Server("logging", port=port, services={NAME: service.methods()})
         self._server._server.add_generic_rpc_handlers((self._streams(),))
@@ -64,11 +66,15 @@ class Logging:
             service: the name that the service has on Cloud Run.
             revision: its revision; made up where it is empty.
             stream: `stdout` or `stderr`.
+
+        Raises:
+            OSError: they could not be made durable.
         """
         printer = Printer(project=self._project, service=service, revision=revision, stream=stream)
         now = self._wall()
         entries = [log_lines.entry(line, printer, at=now) for line in lines]
         self._store.add([entry for entry in entries if entry is not None])
+        self._store.flush()
 
     def _streams(self) -> grpc.GenericRpcHandler:
         tail: grpc.RpcMethodHandler[Any, Any] = grpc.stream_stream_rpc_method_handler(

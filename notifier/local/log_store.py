@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Any
 
+from google.cloud.logging_v2.types import log_entry
 from google.protobuf import json_format
 
 from .clocks import stamp
+from .journal import Change, Forgetful, Journal
 from .log_fields import Fields
 from .names import project_number
 from .ports import Wall
@@ -22,6 +24,9 @@ MOST_BYTES = 64 * 1024 * 1024
 # Seconds for which entries can be read, and after which they cannot be from the future [documented].
 _RETENTION = 30 * 24 * 3600
 _FUTURE = 24 * 3600
+
+
+_KIND = "entry"
 
 
 class Entry:
@@ -64,12 +69,18 @@ class LogStore:
 
     Args:
         wall: wall time.
+        journal: where entries are kept over a restart, as the kind `entry` under their numbers.
         most: how many are kept.
         most_bytes: of them all.
     """
 
-    def __init__(self, *, wall: Wall, most: int = MOST, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(
+        self, *, wall: Wall, journal: Journal | None = None, most: int = MOST, most_bytes: int = MOST_BYTES
+    ) -> None:
         self._wall = wall
+        self._journal = journal or Forgetful()
+        # Nothing is made into records where they would be forgotten.
+        self._keeps = not isinstance(self._journal, Forgetful)
         self._most = most
         self._most_bytes = most_bytes
         self.changed = threading.Condition()
@@ -77,7 +88,10 @@ class LogStore:
         self._entries: deque[Entry] = deque()
         self._identities: set[tuple[str, int, str]] = set()
         self._bytes = 0
-        self._numbers = itertools.count(1)
+        kept = {key: value for kind, key, value in self._journal.records() if kind == _KIND and value is not None}
+        for key in sorted(kept):
+            self._admit(Entry(log_entry.LogEntry.pb().FromString(kept[key]), number=int(key, 16)))
+        self._numbers = itertools.count(self.last + 1)
 
     @property
     def last(self) -> int:
@@ -99,6 +113,14 @@ class LogStore:
             newest = itertools.takewhile(lambda entry: entry.number > number, reversed(self._entries))
             return list(newest)[::-1]
 
+    def flush(self) -> None:
+        """Return once all that was added before is durable.
+
+        Raises:
+            OSError: it cannot be made so.
+        """
+        self._journal.flush()
+
     def matching(self, test: Callable[[Entry], bool]) -> list[Entry]:
         """The entries that can be read now and pass the test, by time."""
         now = self._wall()
@@ -118,10 +140,15 @@ class LogStore:
         if not message.HasField("timestamp"):
             message.timestamp.CopyFrom(message.receive_timestamp)
         # Ids that are made here sort as they came.
-        message.insert_id = message.insert_id or f"{number:016x}"
+        message.insert_id = message.insert_id or _key(number)
         entry = Entry(message, number=number)
         if entry.identity in self._identities:
             return
+        if self._keeps:
+            self._journal.write(Change(_KIND, _key(number), message.SerializeToString()))
+        self._admit(entry)
+
+    def _admit(self, entry: Entry) -> None:
         self._entries.append(entry)
         self._identities.add(entry.identity)
         self._bytes += entry.size
@@ -129,6 +156,12 @@ class LogStore:
             oldest = self._entries.popleft()
             self._identities.discard(oldest.identity)
             self._bytes -= oldest.size
+            if self._keeps:
+                self._journal.write(Change(_KIND, _key(oldest.number), None))
+
+
+def _key(number: int) -> str:
+    return f"{number:016x}"
 
 
 def project_of(name: str) -> str:

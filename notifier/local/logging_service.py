@@ -13,7 +13,7 @@ from google.cloud.logging_v2.types import logging
 from .log_filter import NotAFilter, parse
 from .log_lines import LONGEST
 from .log_store import Entry, LogStore, project_of
-from .rpc import Caller, Method, Refusal
+from .rpc import Caller, Method, Refusal, durable
 
 
 NAME = "google.logging.v2.LoggingServiceV2"
@@ -48,7 +48,7 @@ class LoggingService:
         """Keep entries: all of them, or none where one is not valid, unless `partial_success` says otherwise.
 
         Raises:
-            Refusal: INVALID_ARGUMENT.
+            Refusal: INVALID_ARGUMENT; UNAVAILABLE, they could not be made durable.
         """
         valid, refused = [], []
         for number, entry in enumerate(request.entries):
@@ -56,6 +56,7 @@ class LoggingService:
             (refused.append((number, why)) if (why := _fault(entry)) else valid.append(entry))
         if (not refused or request.partial_success) and not request.dry_run:
             self._store.add(valid)
+            durable(self._store.flush)
         if refused:
             number, why = refused[0]
             raise _invalid(f"Entry {number}: {why}; of {len(request.entries)} entries {len(refused)} are not valid.")

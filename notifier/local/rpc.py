@@ -36,6 +36,18 @@ class Refusal(Exception):
         self.message = message
 
 
+def durable(flush: Callable[[], None]) -> None:
+    """Wait until what a call changed is durable.
+
+    Raises:
+        Refusal: UNAVAILABLE, it cannot be made so; the caller may not count on the change.
+    """
+    try:
+        flush()
+    except OSError as exc:
+        raise Refusal(grpc.StatusCode.UNAVAILABLE, f"The change could not be kept: {exc}.") from exc
+
+
 class PortInUse(Exception):
     """A port cannot be bound: something else listens there.
 

@@ -8,7 +8,7 @@ from typing import Any
 from .clocks import seconds, stamp
 from .ports import Report, Wall
 from .secret_events import Notifications
-from .secret_records import DESTROYED, Change, Stored, copied
+from .secret_records import DESTROYED, Change, Stored, Version, copied
 from .secret_store import SecretStore
 
 
@@ -22,6 +22,8 @@ _ROTATE = "SECRET_ROTATE"
 class _Happened:
     event: str
     change: Change
+    stored: Stored
+    version: Version | None = None
     more: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -69,6 +71,7 @@ class Due:
                 change = happened.change
                 self._report(f"{happened.event} {(change.version or change.secret).name}")
                 self._notify.announce(happened.event, change, **happened.more)
+                self._store.keep(change.secret.name, happened.stored, happened.version)
                 if happened.event == _ROTATE:
                     self._rotated(change.secret)
 
@@ -97,14 +100,15 @@ class Due:
     def _happen(self, path: str, stored: Stored, moment: float) -> _Happened:
         secret, store = stored.message, self._store
         if secret.HasField("expire_time") and seconds(secret.expire_time) == moment:
-            store.delete(path, etag="")
+            store._remove(path)
             # The data is the secret with its `expireTime` [seen in production by a third party].
-            return _Happened("SECRET_DELETE", Change(moment, copied(secret)), {"deleteType": "EXPIRATION"})
+            return _Happened("SECRET_DELETE", Change(moment, copied(secret)), stored, more={"deleteType": "EXPIRATION"})
         for number, end in stored.doomed.items():
             if end == moment:
                 version = stored.versions[number - 1]
-                return _Happened("SECRET_VERSION_DESTROY", store._moved(stored, version, DESTROYED, moment))
-        return _Happened(_ROTATE, self._rotate(stored, moment))
+                change = store._moved(stored, version, DESTROYED, moment)
+                return _Happened("SECRET_VERSION_DESTROY", change, stored, version)
+        return _Happened(_ROTATE, self._rotate(stored, moment), stored)
 
     def _rotate(self, stored: Stored, moment: float) -> Change:
         """Advance the rotation: the message tells the next time already [seen in production by a third party].

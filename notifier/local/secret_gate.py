@@ -1,6 +1,6 @@
 """What every call of the Secret Manager passes, whatever way it came: time, quotas, permission; and the audit log."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import grpc
@@ -9,12 +9,12 @@ from .access_log import AccessLog
 from .audit import AuditLog
 from .audit_entry import Called
 from .names import Parent, secret_path, version_parts
-from .rpc import Method, Refusal
+from .rpc import Method, Refusal, durable
 from .secret_callers import SecretCaller
 from .secret_due import Due
 from .secret_policies import Policies
 from .secret_quotas import Quotas
-from .secret_rpcs import RPCS, Rpc
+from .secret_rpcs import RPCS, Log, Rpc
 
 
 _ACCESS = "AccessSecretVersion"
@@ -30,6 +30,7 @@ class Gate:
         policies: asks whether the caller may.
         audit: keeps the call.
         log: is told of accesses that get no further than this.
+        flush: returns once what was written by then is durable.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Gate:
         policies: Policies,
         audit: AuditLog,
         log: AccessLog,
+        flush: Callable[[], None],
     ) -> None:
         self._methods = methods
         self._due = due
@@ -48,12 +50,13 @@ class Gate:
         self._policies = policies
         self._audit = audit
         self._log = log
+        self._flush = flush
 
     def call(self, name: str, request: Any, caller: SecretCaller) -> Any:
-        """Answer a call.
+        """Answer a call: what it changed is durable when this returns.
 
         Raises:
-            Refusal: by the quotas, the policies or the method.
+            Refusal: by the quotas, the policies or the method; UNAVAILABLE, the change could not be made durable.
         """
         rpc = RPCS[name]
         resource = rpc.resource(request)
@@ -72,6 +75,8 @@ class Gate:
             self._note(Called(rpc, request, resource, caller, refusal=refusal, granted=granted))
             raise
         self._note(Called(rpc, request, resource, caller, response=answer))
+        if rpc.log is Log.ADMIN_WRITE:
+            durable(self._flush)
         return answer
 
     def _note(self, called: Called) -> None:

@@ -9,6 +9,7 @@ from google.cloud.secretmanager_v1.types import resources, service
 from .access_faults import AccessFaults
 from .access_log import AccessLog
 from .audit import AuditLog, Entry, nowhere
+from .journal import Forgetful, Journal
 from .names import Parent, secret_path
 from .ports import Report, TopicPort, Wall, unheard
 from .rpc import Server
@@ -17,6 +18,7 @@ from .secret_due import Due
 from .secret_events import Notifications
 from .secret_gate import Gate
 from .secret_grpc import handlers
+from .secret_journal import SecretJournal
 from .secret_places import Places
 from .secret_policies import Policies
 from .secret_quotas import Limits, Quotas
@@ -52,6 +54,7 @@ class SecretManager:
         keys: of the issuer whose tokens callers may show, as a JWKS; see `secret_callers`.
         project: id of the project that audit entries show in place of its number.
         audited: given each audit entry; Cloud Logging, say.
+        journal: where all but faults, quotas, policies of projects and what was read is kept over a restart.
 
     Raises:
         PortInUse: the port is taken.
@@ -67,15 +70,21 @@ class SecretManager:
         keys: Keys = _no_keys,
         project: str = "",
         audited: Callable[[Entry], None] = nowhere,
+        journal: Journal | None = None,
     ) -> None:
         self.log = AccessLog(wall=wall)
         self.audit = AuditLog(wall=wall, project=project, sink=audited)
-        self._store = store = SecretStore(wall=wall)
+        journal = journal or Forgetful()
+        kept = SecretJournal(journal)
+        saved = kept.read()
+        self._store = store = SecretStore(wall=wall, journal=kept, saved=saved)
         self._faults = AccessFaults()
         self._notifications = Notifications(topics)
         self._quotas = Quotas(wall=wall)
         self._policies = Policies(store)
-        managed = ManagedRotation(store=store, notifications=self._notifications, report=report)
+        managed = ManagedRotation(
+            store=store, notifications=self._notifications, report=report, journal=kept, saved=saved
+        )
         secrets = SecretService(
             store=store,
             notifications=self._notifications,
@@ -92,6 +101,7 @@ class SecretManager:
             policies=self._policies,
             audit=self.audit,
             log=self.log,
+            flush=journal.flush,
         )
         callers = Callers(keys=keys, wall=wall)
         self._server = Server("secret-manager", port=port, services={})

@@ -13,6 +13,7 @@ from .names import secret_path
 from .ports import Report
 from .rpc import Caller, Method, Refusal
 from .secret_events import Notifications
+from .secret_journal import Saved, SecretJournal
 from .secret_refusals import invalid, precondition
 from .secret_store import SecretStore
 
@@ -31,14 +32,19 @@ class ManagedRotation:
         store: whose secrets.
         notifications: where new versions are announced.
         report: told of each change.
+        journal: where it is kept whose password a secret rotates.
+        saved: what there was before a restart.
     """
 
-    def __init__(self, *, store: SecretStore, notifications: Notifications, report: Report) -> None:
+    def __init__(
+        self, *, store: SecretStore, notifications: Notifications, report: Report, journal: SecretJournal, saved: Saved
+    ) -> None:
         self._store = store
         self._notify = notifications
         self._report = report
         self._lock = threading.Lock()
-        self._users: dict[str, tuple[str, str]] = {}
+        self._journal = journal
+        self._users = saved.managed
 
     def methods(self) -> Mapping[str, Method]:
         """The methods by their name on the wire."""
@@ -60,6 +66,7 @@ class ManagedRotation:
         with self._lock:
             self._store.update(path, etag="", change=_activate)
             self._users[path] = (given.instance_id, given.username)
+            self._journal.managed(path, given.instance_id, given.username)
         return self._add(path, given.password)
 
     def rotate(self, request: Any, _caller: Caller) -> Any:

@@ -11,6 +11,7 @@ import google_crc32c
 
 from .clocks import stamp
 from .ports import Wall
+from .secret_journal import Saved, SecretJournal
 from .secret_lag import Lags
 from .secret_records import DESTROYED, DISABLED, ENABLED, Change, Stored, Version, VersionMessage, copied
 from .secret_refusals import exists, in_state, invalid, missing, stale, version_missing
@@ -24,13 +25,18 @@ class SecretStore:
 
     Args:
         wall: wall time.
+        journal: where changes are kept.
+        saved: what there was before a restart.
     """
 
-    def __init__(self, *, wall: Wall) -> None:
+    def __init__(self, *, wall: Wall, journal: SecretJournal, saved: Saved) -> None:
         self.timers = Timers()
         self._wall = wall
         self._lock = threading.RLock()
-        self._secrets: dict[str, Stored] = {}
+        self._journal = journal
+        self._secrets = saved.secrets
+        for path, stored in saved.secrets.items():
+            self.timers.plan(path, stored)
         self._lags = Lags(wall)
         self._etag = 0
 
@@ -49,6 +55,7 @@ class SecretStore:
             stamp(kept.create_time, at)
             kept.etag = self._next_etag()
             self._secrets[path] = Stored(kept)
+            self._journal.secret(path, self._secrets[path])
             self.timers.plan(path, self._secrets[path])
             return Change(at, copied(kept))
 
@@ -87,6 +94,7 @@ class SecretStore:
             stored.message = changed
             at = self._mark(stored)
             stored.aliases.append((len(stored.changes), dict(changed.version_aliases)))
+            self._journal.secret(path, stored)
             self.timers.plan(path, stored)
             return Change(at, copied(changed))
 
@@ -99,8 +107,8 @@ class SecretStore:
         with self._lock:
             stored = self._stored(path)
             _check_etag(stored.message, etag)
-            del self._secrets[path]
-            self._lags.end(path)
+            self._remove(path)
+            self._journal.gone(path, stored)
             return Change(self._wall(), stored.message)
 
     def add(self, path: str, data: bytes, *, crc_given: bool) -> Change:
@@ -124,6 +132,7 @@ class SecretStore:
             version = Version(number, message, data, google_crc32c.value(data))
             version.states.append((len(stored.changes), message.state))
             stored.versions.append(version)
+            self._journal.version(path, version)
             return Change(at, copied(stored.message), copied(message))
 
     def versions(self, path: str) -> list[Any]:
@@ -173,11 +182,13 @@ class SecretStore:
                 raise in_state(version.message)
             delay = stored.message.version_destroy_ttl.ToSeconds()
             if state != DESTROYED or not delay:
-                return self._moved(stored, version, state, self._wall())
-            end = self._wall() + delay
-            stamp(version.message.scheduled_destroy_time, end)
-            change = self._moved(stored, version, DISABLED, self._wall(), doomed=end)
-            self.timers.plan(path, stored)
+                change = self._moved(stored, version, state, self._wall())
+            else:
+                end = self._wall() + delay
+                stamp(version.message.scheduled_destroy_time, end)
+                change = self._moved(stored, version, DISABLED, self._wall(), doomed=end)
+                self.timers.plan(path, stored)
+            self._journal.version(path, version)
             return change
 
     def policy(self, path: str) -> Any:
@@ -193,6 +204,7 @@ class SecretStore:
         """
         with self._lock:
             self._stored(path).policy = policy
+            self._journal.policy(path, policy)
 
     def lag(self, path: str, *, changes: int | None, seconds: float) -> None:
         """Let `latest` and aliases answer as before the last `changes` changes, or as they were `seconds` ago.
@@ -207,6 +219,29 @@ class SecretStore:
         """Let `latest` and aliases answer as things are."""
         with self._lock:
             self._lags.end(path)
+
+    def keep(self, path: str, stored: Stored, version: Version | None = None) -> None:
+        """Write a change that has happened of itself, once it is announced: it is announced twice rather than never.
+
+        Args:
+            path: of the secret.
+            stored: the secret, which may have gone, and there may be another of its name.
+            version: the one that changed, None where the secret itself did.
+        """
+        with self._lock:
+            there = self._secrets.get(path)
+            if there is stored:
+                self._journal.secret(path, stored)
+                if version is not None:
+                    self._journal.version(path, version)
+                return
+            self._journal.gone(path, stored)
+            if there is not None:
+                self._journal.whole(path, there)
+
+    def _remove(self, path: str) -> None:
+        del self._secrets[path]
+        self._lags.end(path)
 
     def _moved(self, stored: Stored, version: Version, state: int, at: float, *, doomed: float | None = None) -> Change:
         stored.doomed.pop(version.number, None)
