@@ -286,17 +286,18 @@ class SecretCache:
         """Whether `fence` would find nothing to do; never waits."""
         return self._worker.current
 
-    def announce(self, name: SecretName, news: Knowledge, *, deadline: float) -> Spread:
+    def announce(self, name: SecretName, news: Knowledge, *, deadline: float, path: str = "push") -> Spread:
         """Take in what an event says of a secret, here and in every other worker of the container.
 
         Args:
             name: the secret, its project by number.
             news: what the event teaches.
             deadline: monotonic time by which this returns.
+            path: the way that the event came, for the log.
         """
-        return self._worker.announce(name, news, deadline=deadline)
+        return self._worker.announce(name, news, deadline=deadline, path=path)
 
-    def look(self, name: SecretName, *, deadline: float) -> Spread:
+    def look(self, name: SecretName, *, deadline: float, path: str = "push") -> Spread:
         """Ask upstream for newer versions of a secret of which an event says only that it changed.
 
         What is found is told to every other worker of the container.
@@ -304,10 +305,11 @@ class SecretCache:
         Args:
             name: the secret, its project by number or id.
             deadline: monotonic time by which this returns.
+            path: the way that the event came, for the log.
         """
         entries = self._registry.concerned(name)
         self._heed_freeze(entries)
-        return self._worker.look(entries, deadline=deadline, path="push")
+        return self._worker.look(entries, deadline=deadline, path=path)
 
     def refresh(self, secret: str | None = None, *, deadline: float) -> Outcome | None:
         """Look upstream for newer versions because a person asked, for all workers of this container.

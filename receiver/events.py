@@ -181,6 +181,21 @@ def decode_unwrapped(headers: Mapping[str, str], body: bytes, *, received: int) 
     )
 
 
+def decode_message(attributes: Mapping[str, str], data: bytes, *, message_id: str, published: int) -> SecretEvent:
+    """Read a message that was pulled.
+
+    Args:
+        attributes: the message's.
+        data: likewise.
+        message_id: Pub/Sub's.
+        published: when it was published, in nanoseconds since the epoch.
+
+    Raises:
+        UnreadablePush: it is no Secret Manager event.
+    """
+    return _event(attributes, data, message_id=message_id, published=published)
+
+
 def nanoseconds(timestamp: object) -> int:
     """Read an RFC 3339 time with any offset, to the nanosecond.
 

@@ -16,36 +16,20 @@ from .cache import SecretCache
 from .envelopes import read_event
 from .errors import (
     Answer,
-    BoardError,
-    ConfigurationError,
     Forbidden,
     KeysUnavailable,
     PushRefused,
     Unauthenticated,
     UnreadablePush,
 )
-from .events import MAX_BODY, SecretEvent
-from .knowledge import SECOND
+from .events import MAX_BODY
+from .intake import Intake
 from .telemetry import Event
 from .telemetry import entry as log
-from .worker import Spread
 
 
 #: A push is answered within this many seconds; the subscription's ack deadline is 60 s.
 DEADLINE: Final = 6.0
-
-#: Older messages are acknowledged whatever happens: their sending again slows every other message, and what is left
-#: to do is retried here.
-REDELIVERED_UNTIL: Final = 600 * SECOND
-
-_SPREAD: Final = {
-    Spread.NOT_OURS: Answer.NOT_OURS,
-    Spread.KNOWN: Answer.KNOWN,
-    Spread.FIXED: Answer.FIXED,
-    Spread.SETTLED: Answer.APPLIED,
-    Spread.HELD_BACK: Answer.HELD_BACK,
-    Spread.UNSETTLED: Answer.TRY_AGAIN,
-}
 
 
 class PushHandler:
@@ -70,6 +54,7 @@ class PushHandler:
         self._auth = auth
         self._clock = clock
         self._wall = wall
+        self._intake = Intake(cache, path="push", wall=wall)
         self._lock = threading.Lock()
         self._answers: Counter[str] = Counter()
         auth.announce()
@@ -123,34 +108,7 @@ class PushHandler:
             event = read_event(headers, body, received=self._wall())
         except PushRefused as exc:
             return _refuse(exc)
-        return self._apply(event, deadline)
-
-    def _apply(self, event: SecretEvent, deadline: float) -> Answer:
-        if event.from_future:
-            log(
-                logging.WARNING,
-                "event_from_future",
-                "an event claims to be more than a minute later than its publication; its time was cut",
-                secret=str(event.secret),
-                message_id=event.message_id or None,
-            )
-        answer = self._spread(event, deadline)
-        if answer is Answer.TRY_AGAIN and self._wall() - event.published > REDELIVERED_UNTIL:
-            answer = Answer.HELD_BACK
-        self._say(event, answer)
-        return answer
-
-    def _spread(self, event: SecretEvent, deadline: float) -> Answer:
-        news = event.knowledge()
-        if event.secret is None or (news is None and not event.climb):
-            return Answer.NO_NEWS
-        try:
-            if news is None:
-                return _SPREAD[self._cache.look(event.secret, deadline=deadline)]
-            return _SPREAD[self._cache.announce(event.secret, news, deadline=deadline)]
-        except (BoardError, ConfigurationError) as exc:
-            log(logging.ERROR, "siblings_unreachable", str(exc))
-            return Answer.TRY_AGAIN
+        return self._intake.take(event, deadline=deadline)
 
     def _count(self, answer: Answer) -> Answer:
         with self._lock:
@@ -161,20 +119,6 @@ class PushHandler:
         # The child counts its own answers, and the parent's lock may be held by a thread that it has not.
         self._lock = threading.Lock()
         self._answers = Counter()
-
-    def _say(self, event: SecretEvent, answer: Answer) -> None:
-        level = {Answer.HELD_BACK: logging.ERROR, Answer.TRY_AGAIN: logging.WARNING}.get(answer, logging.INFO)
-        log(
-            level,
-            "push_answered",
-            f"{event.type} of {event.secret or 'no secret'}: {answer.reason}",
-            secret=str(event.secret) if event.secret else None,
-            version=event.number,
-            type=event.type,
-            message_id=event.message_id or None,
-            answer=answer.name,
-            status=answer.status,
-        )
 
 
 _REFUSALS: Final[dict[type[PushRefused], tuple[int, Event]]] = {

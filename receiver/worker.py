@@ -205,7 +205,7 @@ class Worker:
         if self._clock() >= self._backstop.overdue_at:
             self._backstop.make_up()
 
-    def announce(self, name: SecretName, news: Knowledge, *, deadline: float) -> Spread:
+    def announce(self, name: SecretName, news: Knowledge, *, deadline: float, path: str) -> Spread:
         """Take in what an event says of a secret, here and in every other worker; see `SecretCache.announce`."""
         entries = self._registry.concerned(name)
         if not entries:
@@ -213,7 +213,7 @@ class Worker:
         settled = self._settled.get(name)
         if settled is not None and settled.merge(news) is settled and not any(e.behind for e in entries):
             return Spread.KNOWN
-        spread = self._spread(name, news, deadline=deadline, path="push")
+        spread = self._spread(name, news, deadline=deadline, path=path)
         return Spread.FIXED if all(entry.fixed for entry in entries) else spread
 
     def refresh(

@@ -11,7 +11,7 @@ from typing import get_args
 import pytest
 
 from notifier.local.cloud import SENDER, LocalCloud
-from receiver import handler, worker
+from receiver import handler, intake, worker
 from receiver.errors import Answer
 from receiver.knowledge import SECOND
 from receiver.telemetry import Event
@@ -130,7 +130,7 @@ def test_the_bounds_are_those_of_the_code():
     table = README.split("| bound | seconds | why |", 1)[1].split("\n\n", 1)[0].splitlines()[2:]
     shown = [float(line.split("|")[2]) for line in table]
 
-    assert [handler.DEADLINE, worker.UPSTREAM, 1.0, worker.CATCH_UP, handler.REDELIVERED_UNTIL / SECOND] == shown
+    assert [handler.DEADLINE, worker.UPSTREAM, 1.0, worker.CATCH_UP, intake.REDELIVERED_UNTIL / SECOND] == shown
 
 
 def test_keyturn_dev_prints_an_environment():

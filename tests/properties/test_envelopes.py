@@ -107,10 +107,10 @@ class Cache:
     def fence(self):
         pass
 
-    def announce(self, name, news, *, deadline):
+    def announce(self, name, news, *, deadline, path):
         return self.spread
 
-    def look(self, name, *, deadline):
+    def look(self, name, *, deadline, path):
         return self.spread
 
 

@@ -41,10 +41,10 @@ class Cache:
     def on_fork(self, hook):
         self.hooks.append(hook)
 
-    def announce(self, name, news, *, deadline):
+    def announce(self, name, news, *, deadline, path):
         return self._hear("announce", name, news, deadline)
 
-    def look(self, name, *, deadline):
+    def look(self, name, *, deadline, path):
         return self._hear("look", name, None, deadline)
 
     def _hear(self, what, name, news, deadline):

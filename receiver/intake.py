@@ -1,0 +1,109 @@
+"""Events on their way in, whichever way they came: applied, and answered.
+
+An answer that is not 2xx asks Pub/Sub to send the message again; for a message that was pulled it means the same.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Final, Literal, Protocol
+
+from .errors import Answer, BoardError, ConfigurationError
+from .events import SecretEvent
+from .knowledge import SECOND, Knowledge
+from .names import SecretName
+from .telemetry import Event
+from .telemetry import entry as log
+from .worker import Spread
+
+
+#: Older messages are acknowledged whatever happens: their sending again slows every other message, and what is left
+#: to do is retried here.
+REDELIVERED_UNTIL: Final = 600 * SECOND
+
+Path = Literal["push", "pull"]
+
+_SPREAD: Final = {
+    Spread.NOT_OURS: Answer.NOT_OURS,
+    Spread.KNOWN: Answer.KNOWN,
+    Spread.FIXED: Answer.FIXED,
+    Spread.SETTLED: Answer.APPLIED,
+    Spread.HELD_BACK: Answer.HELD_BACK,
+    Spread.UNSETTLED: Answer.TRY_AGAIN,
+}
+
+_ANSWERED: Final[dict[Path, Event]] = {"push": "push_answered", "pull": "pull_answered"}
+
+
+class Follower(Protocol):
+    """What follows events: a `SecretCache`."""
+
+    def announce(self, name: SecretName, news: Knowledge, *, deadline: float, path: str) -> Spread:
+        """Take in what an event says of a secret."""
+        ...
+
+    def look(self, name: SecretName, *, deadline: float, path: str) -> Spread:
+        """Look for what an event does not say."""
+        ...
+
+
+class Intake:
+    """Apply events to a cache. Thread-safe.
+
+    Args:
+        cache: whose entries follow them.
+        path: the way that they come.
+        wall: nanoseconds since the epoch.
+    """
+
+    def __init__(self, cache: Follower, *, path: Path, wall: Callable[[], int]) -> None:
+        self._cache = cache
+        self._path: Path = path
+        self._wall = wall
+
+    def take(self, event: SecretEvent, *, deadline: float, news: Knowledge | None = None) -> Answer:
+        """Apply one event and say, here and in the log, how it is answered.
+
+        Args:
+            event: the event.
+            deadline: monotonic time by which this returns.
+            news: what is to be learnt with it, where that is more than what it says itself.
+        """
+        if event.from_future:
+            log(
+                logging.WARNING,
+                "event_from_future",
+                "an event claims to be more than a minute later than its publication; its time was cut",
+                secret=str(event.secret),
+                message_id=event.message_id or None,
+            )
+        answer = self._spread(event, news or event.knowledge(), deadline)
+        if answer is Answer.TRY_AGAIN and self._wall() - event.published > REDELIVERED_UNTIL:
+            answer = Answer.HELD_BACK
+        self.say(event, answer)
+        return answer
+
+    def _spread(self, event: SecretEvent, news: Knowledge | None, deadline: float) -> Answer:
+        if event.secret is None or (news is None and not event.climb):
+            return Answer.NO_NEWS
+        try:
+            if news is None:
+                return _SPREAD[self._cache.look(event.secret, deadline=deadline, path=self._path)]
+            return _SPREAD[self._cache.announce(event.secret, news, deadline=deadline, path=self._path)]
+        except (BoardError, ConfigurationError) as exc:
+            log(logging.ERROR, "siblings_unreachable", str(exc))
+            return Answer.TRY_AGAIN
+
+    def say(self, event: SecretEvent, answer: Answer) -> None:
+        """Log how an event was answered."""
+        level = {Answer.HELD_BACK: logging.ERROR, Answer.TRY_AGAIN: logging.WARNING}.get(answer, logging.INFO)
+        log(
+            level,
+            _ANSWERED[self._path],
+            f"{event.type} of {event.secret or 'no secret'}: {answer.reason}",
+            secret=str(event.secret) if event.secret else None,
+            version=event.number,
+            type=event.type,
+            message_id=event.message_id or None,
+            answer=answer.name,
+            status=answer.status if self._path == "push" else None,
+        )
