@@ -13,15 +13,19 @@ if TYPE_CHECKING:
     from .auth import OIDC, Auth, Insecure
     from .cache import SecretCache
     from .cloud_run import CloudRunIAM
-    from .errors import ConfigurationError, KeyturnError, SecretRevoked, SecretUnavailable
+    from .errors import ConfigurationError, KeyturnError, SecretRevoked, SecretUnavailable, ValueRejected
     from .flask import refresh_blueprint
     from .manifest import Manifest, ManifestError
+    from .parsing import URL
+    from .retrying import retry_on_auth_error
     from .secret import HeldValue, Secret
     from .shared_token import SharedToken
+    from .signatures import verify_hmac
 
 
 __all__ = [
     "OIDC",
+    "URL",
     "Auth",
     "CloudRunIAM",
     "ConfigurationError",
@@ -36,12 +40,16 @@ __all__ = [
     "SecretRevoked",
     "SecretUnavailable",
     "SharedToken",
+    "ValueRejected",
     "refresh_blueprint",
+    "retry_on_auth_error",
+    "verify_hmac",
 ]
 
 #: Where each public name lives; a test compares this with `__all__`.
 _HOMES: Final = {
     "OIDC": "auth",
+    "URL": "parsing",
     "Auth": "auth",
     "CloudRunIAM": "cloud_run",
     "ConfigurationError": "errors",
@@ -56,7 +64,10 @@ _HOMES: Final = {
     "SecretRevoked": "errors",
     "SecretUnavailable": "errors",
     "SharedToken": "shared_token",
+    "ValueRejected": "errors",
     "refresh_blueprint": "flask",
+    "retry_on_auth_error": "retrying",
+    "verify_hmac": "signatures",
 }
 
 

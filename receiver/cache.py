@@ -11,13 +11,14 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, Self, overload
+from typing import Any, Final, Self
 
-from .declaration import Declaration, Fallback, OnRevoked
+from .declaration import Declaration
+from .declares import Declares
 from .errors import SecretUnavailable
 from .hooks import at_exit, at_fork
 from .instance import Instance
-from .knowledge import LATEST, Knowledge, Pin
+from .knowledge import Knowledge
 from .live import LiveEntry
 from .masters import in_a_master
 from .names import SecretName
@@ -29,7 +30,6 @@ from .status import describe
 from .telemetry import entry as log
 from .threads import each
 from .upstream import Surroundings
-from .values import Type
 from .worker import LOADERS, UPSTREAM, Spread, Worker
 
 
@@ -57,7 +57,7 @@ class Outcome:
     too_soon: dict[str, float]
 
 
-class SecretCache:
+class SecretCache(Declares):
     """Hold the secrets that a service declares, each at its newest usable version.
 
     Nothing outside is touched before the first `load`, read, request or event: no client, network or environment.
@@ -158,6 +158,7 @@ class SecretCache:
                     hot_because=spec.because if spec.mode == "hot" else None,
                     on_revoked=spec.on_revoked,
                     fallback=spec.fallback,
+                    overlap=spec.overlap,
                 )
             )
         return cache
@@ -174,87 +175,6 @@ class SecretCache:
             what = "is declared more than once" if found else f"is not declared; there are {declared or 'none'}"
             raise KeyError(f"{name} {what}")
         return found[0].handle
-
-    @overload
-    def secret(
-        self,
-        name: str,
-        *,
-        type: Literal["text"] = "text",
-        pin: Pin = ...,
-        location: str | None = ...,
-        static: bool = ...,
-        hot_because: str | None = ...,
-        on_revoked: OnRevoked = ...,
-        fallback: Fallback | None = ...,
-    ) -> Secret[str]: ...
-    @overload
-    def secret(
-        self,
-        name: str,
-        *,
-        type: Literal["bytes"],
-        pin: Pin = ...,
-        location: str | None = ...,
-        static: bool = ...,
-        hot_because: str | None = ...,
-        on_revoked: OnRevoked = ...,
-        fallback: Fallback | None = ...,
-    ) -> Secret[bytes]: ...
-    @overload
-    def secret(
-        self,
-        name: str,
-        *,
-        type: Literal["json"],
-        pin: Pin = ...,
-        location: str | None = ...,
-        static: bool = ...,
-        hot_because: str | None = ...,
-        on_revoked: OnRevoked = ...,
-        fallback: Fallback | None = ...,
-    ) -> Secret[Any]: ...
-
-    def secret(
-        self,
-        name: str,
-        *,
-        type: Type = "text",  # noqa: A002  # the manifest's word for it
-        pin: Pin = LATEST,
-        location: str | None = None,
-        static: bool = False,
-        hot_because: str | None = None,
-        on_revoked: OnRevoked = "keep",
-        fallback: Fallback | None = None,
-    ) -> Secret[Any]:
-        """Declare a secret and return the handle to read it by. The same declaration returns the same handle.
-
-        Args:
-            name: the secret's id.
-            type: "text" (UTF-8, one trailing newline dropped), "bytes" (untouched) or "json" (parsed and frozen).
-            pin: "latest" (the highest usable version), an alias, or a fixed number.
-            location: the region of a regional secret, "" for a global one; the cache's where it is not given.
-            static: never change it while the process runs.
-            hot_because: why a secret whose name looks like a private or signing key may change nevertheless.
-            on_revoked: what happens when no version is usable any more: "keep" the last good value and log an
-                error, or "raise" `SecretRevoked` at each read.
-            fallback: "environment" lets the variable of the secret's name stand in while Secret Manager gives no
-                value at a start; it is said in the log, and replaced as soon as Secret Manager answers.
-
-        Raises:
-            ValueError: an argument is not one of these, the name looks like a private or signing key and the
-                declaration says neither `static=True` nor why it is hot, or it contradicts an earlier declaration.
-        """
-        declaration = Declaration(
-            name=SecretName(self.project, name, self._location if location is None else location),
-            pin=pin,
-            type=type,
-            static=static,
-            hot_because=hot_because,
-            on_revoked=on_revoked,
-            fallback=fallback,
-        )
-        return self._declare(declaration)
 
     def load(self, *, timeout: float = 10.0) -> None:
         """Load every declared secret, in parallel; returns when each has its newest usable version.
@@ -374,7 +294,7 @@ class SecretCache:
         return self._registry.declare(declaration, self._entry).handle
 
     def _entry(self, declaration: Declaration) -> LiveEntry:
-        return LiveEntry(declaration, self._around, first_read=self._first_read)
+        return LiveEntry(declaration, self._around, first_read=self._first_read, found=self._worker.share)
 
     def _key(self) -> str:
         return "\n".join((self.project, self._instance.service, self._environ.get("SECRET_MANAGER_EMULATOR_HOST", "")))

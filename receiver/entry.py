@@ -121,9 +121,11 @@ class Asked:
 
     Args:
         read: read the pin upstream first (start, wake, safety read), then climb.
+        climb: look for a higher number alone, which costs one access where there is none; an alias is read.
     """
 
     read: bool = False
+    climb: bool = False
 
 
 @dataclass(frozen=True, slots=True)

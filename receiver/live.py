@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from .callbacks import Callback, Callbacks
+from .candidates import Candidates
 from .declaration import Declaration
 from .entry import (
     Access,
@@ -25,13 +26,15 @@ from .entry import (
     Rest,
     Verdict,
 )
-from .errors import ValueRejected
-from .knowledge import Knowledge
+from .errors import SecretUnavailable, ValueRejected
+from .knowledge import LATEST, Knowledge
+from .looking import Looking
+from .overlap import Overlap
+from .predecessor import Predecessor
 from .report import Report, Substitute, say_adopted, say_rested, say_substitute
 from .secret import HeldValue, Secret, cold, make_cold, make_hot, make_revoked
 from .step import step, told
 from .upstream import Surroundings, ask
-from .values import decode
 
 
 #: Pauses between retries of an entry that is behind: full jitter below this, doubling up to the cap, in seconds.
@@ -60,10 +63,15 @@ class LiveEntry:
     """One entry. Thread-safe; every wait ends at the deadline that comes with it."""
 
     def __init__(
-        self, declaration: Declaration, around: Surroundings, *, first_read: Callable[["LiveEntry"], None]
+        self,
+        declaration: Declaration,
+        around: Surroundings,
+        *,
+        first_read: Callable[["LiveEntry"], None],
+        found: Callable[["LiveEntry"], None],
     ) -> None:
         self.declaration = declaration
-        self.handle: Secret[Any] = cold(declaration.name, lambda: first_read(self), self.on_change)
+        self.handle: Secret[Any] = cold(declaration.name, self)
         self.loaded = False
         self.last_good: HeldValue[Any] | None = None
         self.trouble: str | None = None
@@ -75,6 +83,10 @@ class LiveEntry:
         # How often the value changed, and what it is since: one tuple, so that both are read at once.
         self._served: tuple[int, HeldValue[Any] | None] = (0, None)
         self._around = around
+        self._first_read, self._found = first_read, found
+        self._candidates = Candidates(declaration)
+        self._overlap = Overlap(declaration.overlap, around.wall) if declaration.overlap is not None else None
+        self._looking = Looking(self._climb, around.clock)
         self._state = Entry(pin=declaration.pin, static=declaration.static)
         self._lock = threading.Lock()
         self._flight: _Flight | None = None
@@ -112,9 +124,33 @@ class LiveEntry:
         """What is known of the secret."""
         return self._state.knowledge
 
+    def first_read(self) -> None:
+        """Load because the handle is read cold."""
+        self._refuse_inside()
+        self._first_read(self)
+
     def on_change(self, callback: Callback) -> None:
         """See `Secret.on_change`."""
         self.callbacks.add(callback)
+
+    def accepted(self) -> tuple[HeldValue[Any], ...]:
+        """See `Secret.accepted`."""
+        newest = self.handle.held
+        return (newest,) if self._overlap is None else self._overlap.counting(newest, self.knowledge)
+
+    def look(self, *, timeout: float) -> bool:
+        """See `Secret.look`."""
+        before = self._served[1]
+        if not self.fixed:
+            self._looking.look(self._around.clock() + timeout)
+        return self._served[1] is not before
+
+    def tick(self) -> None:
+        """Do what is due about each second."""
+        self.callbacks.tick()
+        newest = self._served[1]
+        if self._overlap is not None and newest is not None:
+            self._overlap.counting(newest, self.knowledge)
 
     def freeze(self) -> None:
         """Never change the value from now on, as if the entry were static."""
@@ -130,11 +166,12 @@ class LiveEntry:
         """Read the pin upstream, unless that has been done; the arguments are those of `refresh`."""
         return self._fly_or_join(read=True, cold=True, deadline=deadline, path=path)
 
-    def refresh(self, *, read: bool = False, deadline: float, path: str) -> Rest:
+    def refresh(self, *, read: bool = False, climb: bool = False, deadline: float, path: str) -> Rest:
         """Bring the served value in line with what is known.
 
         Args:
             read: read the pin upstream first, then climb.
+            climb: look for a higher number first.
             deadline: monotonic time after which this caller does not wait any more.
             path: by which path the news came, for the log.
 
@@ -142,11 +179,24 @@ class LiveEntry:
             Where it came to rest; FAILED and transient where the deadline passed first.
         """
         read = read or not self.loaded or self.report.substitute is not None
-        return self._fly_or_join(read=read, cold=False, deadline=deadline, path=path)
+        return self._fly_or_join(read=read, climb=climb, cold=False, deadline=deadline, path=path)
 
-    def _fly_or_join(self, *, read: bool, cold: bool, deadline: float, path: str) -> Rest:
+    def _refuse_inside(self) -> None:
+        if self._candidates.inside:  # it would wait for itself
+            raise SecretUnavailable(f"{self.declaration.name} is loaded or refreshed by its own parse or validate")
+
+    def _climb(self, deadline: float) -> bool:
+        before = self._served[1]
+        self.refresh(climb=True, deadline=deadline, path="refused")
+        changed = self._served[1] is not before
+        if changed:
+            self._found(self)
+        return changed
+
+    def _fly_or_join(self, *, read: bool, climb: bool = False, cold: bool, deadline: float, path: str) -> Rest:
+        self._refuse_inside()
         while True:
-            flight, effect, mine = self._enter(read=read, cold=cold)
+            flight, effect, mine = self._enter(read=read, climb=climb, cold=cold)
             if flight is None:
                 return self._said(effect, path)
             if mine:
@@ -169,6 +219,10 @@ class LiveEntry:
         self._lock = threading.Lock()
         self._flight = None
         self.callbacks.after_fork()
+        self._candidates.after_fork()
+        self._looking.after_fork()
+        if self._overlap is not None:
+            self._overlap.after_fork()
         # Also where a thread of the parent was between swapping the first value in and saying so.
         if not (self.loaded and self._state.static):
             self.last_good = make_cold(self.handle) or self.last_good
@@ -182,13 +236,10 @@ class LiveEntry:
         The value from before a fork comes first, then the environment's where the declaration allows it. Either is
         replaced as soon as Secret Manager answers.
         """
+        found, kind = self._stand_in()  # outside of the lock, since it may run the service's own parse
         with self._lock:
             if self.loaded:
                 return True
-            found: HeldValue[Any] | None = self.last_good
-            kind: Substitute = "inherited"
-            if found is None and self.declaration.fallback == "environment":
-                found, kind = self._from_environment(), "environment"
             if found is None:
                 return False
             self._state = replace(self._state, held=Held(found.version, fetched=0, life=-1))
@@ -198,15 +249,17 @@ class LiveEntry:
         say_substitute(self.declaration.name, kind, self.trouble)
         return True
 
-    def _from_environment(self) -> HeldValue[Any] | None:
+    def _stand_in(self) -> tuple[HeldValue[Any] | None, Substitute]:
+        if self.last_good is not None or self.declaration.fallback != "environment":
+            return self.last_good, "inherited"
         text = self._around.environ.get(self.declaration.name.secret)
         if not text:
-            return None
+            return None, "environment"
         try:
-            return HeldValue(0, decode(text.encode("utf-8", "surrogateescape"), self.declaration.type))
+            return self._candidates.make(0, text.encode("utf-8", "surrogateescape")), "environment"
         except ValueRejected as exc:
             self.trouble = f"{self.trouble}; and the environment variable of that name: {exc}"
-            return None
+            return None, "environment"
 
     def _serve(self, held: HeldValue[Any], *, changed: bool, path: str) -> None:
         make_hot(self.handle, held)
@@ -215,13 +268,13 @@ class LiveEntry:
         self.report.path, self.report.since = path, self._around.wall()
         self.report.substitute = self.report.would = None
 
-    def _enter(self, *, read: bool, cold: bool) -> tuple[_Flight | None, Any, bool]:
+    def _enter(self, *, read: bool, climb: bool, cold: bool) -> tuple[_Flight | None, Any, bool]:
         with self._lock:
             if cold and self.loaded:  # by somebody else, after this caller had found it cold
                 return None, Rest(Verdict.SERVED), False
             flight, effect = self._flight, None
-            if flight is None or (read and not cold):  # whatever flies on a cold entry reads already
-                self._state, effect = step(self._state, Asked(read=read), now=self._around.wall())
+            if flight is None or ((read or climb) and not cold):  # whatever flies on a cold entry reads already
+                self._state, effect = step(self._state, Asked(read, climb), now=self._around.wall())
             if flight is not None:
                 return flight, effect, False
             if isinstance(effect, Rest):
@@ -252,7 +305,7 @@ class LiveEntry:
 
     def _carry_out(self, effect: Any, payloads: dict[int, bytes], deadline: float, path: str) -> Input:
         if isinstance(effect, Adopt):
-            return self._adopt(effect, payloads, path)
+            return self._adopt(effect, payloads, deadline, path)
         return self._access(effect, payloads, deadline)
 
     def _access(self, access: Access, payloads: dict[int, bytes], deadline: float) -> Input:
@@ -262,10 +315,10 @@ class LiveEntry:
             payloads[heard.happened.number] = heard.data
         return heard.happened
 
-    def _adopt(self, adopt: Adopt, payloads: dict[int, bytes], path: str) -> Input:
-        number, kind = adopt.held.number, self.declaration.type
+    def _adopt(self, adopt: Adopt, payloads: dict[int, bytes], deadline: float, path: str) -> Input:
+        number = adopt.held.number
         try:
-            value = decode(payloads[number], kind)
+            held = self._candidates.try_out(number, payloads[number])
         except ValueRejected as exc:
             self.trouble = f"version {number}: {exc}"
             return Rejected(number)
@@ -275,10 +328,20 @@ class LiveEntry:
             say_adopted(self.declaration.name, number, before=before, path=path, observed=True)
             return Adopted(adopt.held)
         changed = before is not None and (self.loaded or before != number)
-        self._serve(HeldValue(number, value), changed=changed, path=path)
+        if self._overlap is not None:
+            self._accept_before(self._overlap, number, deadline)
+        self._serve(held, changed=changed, path=path)
         say_adopted(self.declaration.name, number, before=before, path=path)
         self.callbacks.changed()
         return Adopted(adopt.held)
+
+    def _accept_before(self, overlap: Overlap, number: int, deadline: float) -> None:
+        served = self._served[1] or self.last_good
+        if served is not None and self._state.current and served.version not in (0, number):
+            overlap.add(served, successor=number, knowledge=self.knowledge)
+        if self.declaration.pin == LATEST:
+            previous = Predecessor(self.declaration.name, self._around, self._candidates, overlap)
+            previous.fill(number, self.knowledge, deadline=deadline)
 
     def _before(self) -> int | None:
         held = self._served[1] or self.last_good

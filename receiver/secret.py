@@ -8,7 +8,7 @@ loaded yet, or a forked child that must look first), hot (three plain slots, not
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar, final
+from typing import Any, Generic, Protocol, TypeVar, final
 
 from .errors import SecretRevoked
 from .names import SecretName
@@ -35,6 +35,26 @@ class HeldValue(Generic[T]):
         return self
 
 
+class Owner(Protocol):
+    """What a handle asks of the entry behind it."""
+
+    def first_read(self) -> None:
+        """Load; must leave the handle hot or revoked, or raise."""
+        ...
+
+    def on_change(self, callback: Callable[[HeldValue[Any]], object]) -> None:
+        """See `Secret.on_change`."""
+        ...
+
+    def accepted(self) -> tuple[HeldValue[Any], ...]:
+        """What is served, and what was served before and still counts."""
+        ...
+
+    def look(self, *, timeout: float) -> bool:
+        """See `Secret.look`."""
+        ...
+
+
 class Secret(Generic[T]):
     """Follow one secret. Made by `SecretCache.secret`; thread-safe.
 
@@ -48,14 +68,38 @@ class Secret(Generic[T]):
     any more and the entry was declared `on_revoked="raise"`.
     """
 
-    __slots__ = ("__weakref__", "_load", "_watch", "held", "name", "value", "version")
+    __slots__ = ("__weakref__", "_owner", "held", "name", "value", "version")
 
     value: T
     version: int
     held: HeldValue[T]
     name: SecretName
-    _load: Callable[[], None]
-    _watch: Callable[[Callable[[HeldValue[T]], object]], None]
+    _owner: Owner
+
+    @property
+    def accepted(self) -> tuple[T, ...]:
+        """The value, and those before it that the declared `overlap` still lets count, newest first.
+
+        For verifying what was signed or sent just before a change: sign with `value`, verify with each of these.
+        A value before the newest counts for the declared time after its replacement, or until its version is
+        disabled, whichever comes first. Without an overlap it is the newest alone. Costs a few microseconds.
+        """
+        return tuple(held.value for held in self._owner.accepted())
+
+    def look(self, *, timeout: float = 2.0) -> bool:
+        """Ask upstream once for a newer version, and swap it in where there is one.
+
+        For whoever was refused with the value: it may have been replaced a moment ago, and its news be on their way.
+        However many ask at once, one access is made; while looking finds nothing, it is done ever more rarely (0.1 s
+        to 10 s apart), and who asks in between is told that there is nothing. Never raises for what upstream does.
+
+        Args:
+            timeout: seconds after which this returns.
+
+        Returns:
+            Whether another version is served now than when it was called.
+        """
+        return self._owner.look(timeout=timeout)
 
     def on_change(self, callback: Callable[[HeldValue[T]], object]) -> Callable[[HeldValue[T]], object]:
         """Call `callback` with the new value and version after every change; returns it, so it serves as a decorator.
@@ -66,7 +110,7 @@ class Secret(Generic[T]):
                 has returned, or after two seconds. One that raises is logged by name (the text of its exception is
                 not, since it may hold the value) and called again with backoff. Not called for the first load.
         """
-        self._watch(callback)
+        self._owner.on_change(callback)
         return callback
 
     def __repr__(self) -> str:
@@ -92,7 +136,7 @@ class ColdSecret(Secret[T]):
         # Reached for unset slots only; anything else is refused at once (hasattr, copy, Jinja probe for names).
         if attribute not in _VIEWS:
             raise AttributeError(f"a Secret has no attribute {attribute!r}")
-        self._load()
+        self._owner.first_read()
         return getattr(self, attribute)
 
 
@@ -116,16 +160,10 @@ class RevokedSecret(Secret[T]):
 _VIEWS = frozenset({"value", "version", "held"})
 
 
-def cold(
-    name: SecretName, load: Callable[[], None], watch: Callable[[Callable[[HeldValue[Any]], object]], None]
-) -> Secret[Any]:
-    """A handle that calls `load` at its first read, and gives `watch` the callbacks that want to know of changes.
-
-    `load` must leave the handle hot or revoked, or raise.
-    """
+def cold(name: SecretName, owner: Owner) -> Secret[Any]:
+    """A handle that loads at its first read."""
     secret: Secret[Any] = ColdSecret()
-    secret.name = name
-    secret._load, secret._watch = load, watch
+    secret.name, secret._owner = name, owner
     return secret
 
 

@@ -76,12 +76,12 @@ def _take(entry: Entry, happened: Input, now: int) -> Entry:
     match happened:
         case Told(news):
             return told(entry, news)
-        case Asked(read):
+        case Asked(read, climb):
             return replace(
                 entry,
-                read_due=read and not isinstance(entry.pin, int),
+                read_due=(read or (climb and entry.pin != LATEST)) and not isinstance(entry.pin, int),
                 climb=None,
-                climb_due=False,
+                climb_due=climb and entry.pin == LATEST,
                 climbed=False,
                 in_hand={},
                 tries=0,

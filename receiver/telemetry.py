@@ -26,6 +26,7 @@ Event = Literal[
     "held_back",
     "keys_unavailable",
     "loaded",
+    "overlap_missing",
     "pull_answered",
     "push_answered",
     "push_too_large",

@@ -6,10 +6,10 @@ what they choked on, so they are dropped before ours is made.
 
 import json
 import re
-from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from .errors import ValueRejected
+from .parsing import Parse, frozen, parsed
 
 
 Type = Literal["text", "bytes", "json"]
@@ -19,17 +19,23 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _KEYS: Final = frozenset({"key", "keys", "secret", "jwk", "pem"})
 
 
-def decode(data: bytes, type_: Type) -> Any:
+def decode(data: bytes, type_: Type, parse: Parse | None = None) -> Any:
     """Turn a payload into the value that handlers read.
 
     Args:
         data: the payload.
         type_: "text" is UTF-8 with one trailing newline dropped, since `echo | gcloud secrets versions add` appends
             one; "bytes" is untouched; "json" is parsed and frozen (mappings and tuples), since all readers share it.
+        parse: makes what handlers read of that; see `receiver.parsing`.
 
     Raises:
-        ValueRejected: the payload is not of that type.
+        ValueRejected: the payload is not of that type, or `parse` does not take it.
     """
+    value = _decoded(data, type_)
+    return value if parse is None else parsed(value, parse, payload=data.decode(errors="replace"))
+
+
+def _decoded(data: bytes, type_: Type) -> Any:
     if type_ == "bytes":
         return data
     text = _text(data)
@@ -37,10 +43,10 @@ def decode(data: bytes, type_: Type) -> Any:
         raise ValueRejected("the payload is not UTF-8 text")
     if type_ == "text":
         return text.removesuffix("\n")
-    parsed, readable = _json(text)
+    found, readable = _json(text)
     if not readable:
         raise ValueRejected("the payload is not JSON")
-    return _frozen(parsed)
+    return frozen(found)
 
 
 def looks_like_a_signing_key(secret: str) -> bool:
@@ -63,11 +69,3 @@ def _json(text: str) -> tuple[Any, bool]:
         return json.loads(text), True
     except (ValueError, RecursionError):
         return None, False
-
-
-def _frozen(value: Any) -> Any:
-    if isinstance(value, dict):
-        return MappingProxyType({key: _frozen(item) for key, item in value.items()})
-    if isinstance(value, list):
-        return tuple(_frozen(item) for item in value)
-    return value

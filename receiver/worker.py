@@ -268,6 +268,17 @@ class Worker:
         found += [self._settle(name, deadline) for name in answered]
         return max(found, key=_WORST.index)
 
+    def share(self, entry: LiveEntry) -> None:
+        """Tell every other worker what this one has found of an entry, without waiting for them."""
+        if self._container is not None:
+            spawn(lambda: self._share(entry.declaration.name), name="share")
+
+    def _share(self, declared: SecretName) -> None:
+        try:
+            self._settle(declared, self._clock() + UPSTREAM)
+        except (BoardError, ConfigurationError) as exc:
+            log(logging.ERROR, "board_unwritable", str(exc))
+
     def _settle(self, declared: SecretName, deadline: float) -> Spread:
         # The siblings learn what was found by the secret's number, under which everybody knows it.
         name = self._registry.numbered(declared)
@@ -357,7 +368,7 @@ class Worker:
             self._wake.begin(called)
         due = []
         for entry in self._registry.all():
-            entry.callbacks.tick()
+            entry.tick()
             if entry.retry_at is not None and entry.retry_at <= now:
                 entry.retry_at = now + 2 * UPSTREAM  # should nothing come of it, for want of threads
                 due.append(entry)

@@ -11,9 +11,10 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 #: Modules that decide, and what of the standard library they may use: nothing that has a clock, a lock or I/O.
-PURE = {"names", "events", "audit", "knowledge", "entry", "step", "errors", "values", "ticks"}
+PURE = {"names", "events", "audit", "knowledge", "entry", "step", "errors", "parsing", "values", "ticks"}
 PURE_STDLIB = {
-    "base64", "collections", "contextlib", "dataclasses", "datetime", "enum", "heapq", "json", "re", "types", "typing",
+    "base64", "collections", "contextlib", "dataclasses", "datetime", "decimal", "enum", "heapq", "json", "math", "re",
+    "types", "typing", "urllib",
 }  # fmt: skip
 
 #: Who may import what is not ours, in `receiver`.

@@ -307,14 +307,15 @@ def test_a_static_entry_ignores_every_event(cache, source):
 @pytest.mark.promise("static stays static")
 @pytest.mark.parametrize("name", ["HOST_WALLET_PRIVATE_KEY", "jwt-signing-key", "walletMnemonic", "SEED_PHRASE"])
 def test_names_of_signing_keys_must_say_whether_they_may_change(cache, name):
-    """A name that looks like a private or signing key is static, or says why it is hot."""
+    """A name that looks like a private or signing key is static, or has an overlap and says why it is hot."""
     with pytest.raises(ValueError, match="static=True"):
         cache.secret(name)
-    with pytest.raises(ValueError, match="static=True"):
-        cache.secret(name, hot_because=" ")
+    for half in ({"hot_because": " ", "overlap": 60}, {"hot_because": "it may"}, {"overlap": 60}):
+        with pytest.raises(ValueError, match="static=True"):
+            cache.secret(name, **half)
 
     assert cache.secret(name, static=True) is cache.secret(name, static=True)
-    cache.secret(f"{name}-2", hot_because="both ends accept the old one for an hour")
+    cache.secret(f"{name}-2", overlap=3600, hot_because="both ends accept the old one for an hour")
 
 
 @pytest.mark.parametrize(
@@ -328,6 +329,15 @@ def test_names_of_signing_keys_must_say_whether_they_may_change(cache, name):
         {"on_revoked": "explode"},
         {"static": True, "hot_because": "x"},
         {"static": True, "fallback": "environment"},
+        {"static": True, "overlap": 60},
+        {"overlap": 0},
+        {"overlap": float("inf")},
+        {"overlap": True},
+        {"overlap": "a while"},
+        {"parse": "int"},
+        {"validate": 7},
+        {"validate_timeout": 0},
+        {"validate_timeout": 31},
         {"fallback": "file"},
         {"location": "Not A Region"},
     ],

@@ -15,8 +15,15 @@ from receiver.secret import ColdSecret, HeldValue, HotSecret, cold, make_cold, m
 NAME = SecretName("p", "API_KEY")
 
 
+class Owner:
+    """What stands behind a handle, as far as these tests go."""
+
+    def __init__(self, load):
+        self.first_read = load
+
+
 def loaded(value="v-3", version=3):
-    secret = cold(NAME, lambda: make_hot(secret, HeldValue(version, value)), print)
+    secret = cold(NAME, Owner(lambda: make_hot(secret, HeldValue(version, value))))
     return secret
 
 
@@ -58,7 +65,7 @@ def test_a_loaded_value_is_read_about_as_fast_as_a_slot():
 
 def test_unknown_attributes_are_refused_without_loading():
     """Probes by hasattr, copy and templates do not cause a call to Secret Manager."""
-    secret = cold(NAME, lambda: pytest.fail("loaded"), print)
+    secret = cold(NAME, Owner(lambda: pytest.fail("loaded")))
 
     assert not hasattr(secret, "__html__")
     assert not hasattr(secret, "anything")
@@ -89,7 +96,7 @@ def test_revoked_reads_raise_and_say_what_to_do():
 
 def test_readers_never_see_anything_but_a_whole_value():
     """While one thread swaps, empties and revokes, readers see whole values and errors of ours, nothing else."""
-    secret = cold(NAME, lambda: make_hot(secret, HeldValue(0, "v-0")), print)
+    secret = cold(NAME, Owner(lambda: make_hot(secret, HeldValue(0, "v-0"))))
     stop = threading.Event()
     wrong = []
 
