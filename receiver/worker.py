@@ -21,7 +21,7 @@ from .live import LiveEntry
 from .names import SecretName
 from .registry import Registry
 from .telemetry import entry as log
-from .threads import each
+from .threads import each, spawn
 from .wake import Told, Wake
 
 
