@@ -17,6 +17,9 @@ PURE_STDLIB = {
     "types", "typing", "urllib",
 }  # fmt: skip
 
+#: Likewise of the notifier: from log entries to a report.
+TRACE = ["forms", "times", "acts", "signs", "answer", "causes", "verdict", "report"]
+
 #: Who may import what is not ours, in `receiver`.
 ADAPTERS = {
     "cloudevents": {"cloud_events"},
@@ -79,6 +82,15 @@ def test_the_core_is_pure(name):
 
     assert {module.split(".")[0] for level, module, _, _ in found if level == 0} <= PURE_STDLIB
     assert {module for level, module, _, _ in found if level} <= PURE
+
+
+@pytest.mark.parametrize("name", TRACE)
+def test_a_trace_is_pure(name):
+    """From log entries to a verdict there is no clock, lock or I/O."""
+    found = list(imports(ROOT / "notifier" / "trace" / f"{name}.py"))
+
+    assert {module.split(".")[0] for level, module, _, _ in found if level == 0} <= PURE_STDLIB | {"array", "functools"}
+    assert {module for level, module, _, _ in found if level} <= set(TRACE)
 
 
 def test_the_core_is_layered():
