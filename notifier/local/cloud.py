@@ -15,7 +15,7 @@ from .issuer import Issuer
 from .journal import Forgetful
 from .ports import Report, Wall, unheard
 from .pubsub import PubSub
-from .secret_callers import keys_of
+from .secret_callers import Callers, keys_of
 from .secret_manager import SecretManager
 from .sqlite_journal import SQLiteJournal
 from .web import WebServer
@@ -67,6 +67,7 @@ class LocalCloud:
     ) -> None:
         self.project = project
         self._ports = (secret_manager_port, pubsub_port, logging_port, keys_port)
+        self._wall = wall
         self.clock = Clock(wall)
         self._report = report
         self._push_timeout = push_timeout
@@ -86,7 +87,7 @@ class LocalCloud:
         secret_manager_port, pubsub_port, logging_port, keys_port = self._ports
         with contextlib.ExitStack() as started:
             journal = Forgetful() if self._data is None else started.enter_context(SQLiteJournal(self._data))
-            self.issuer = Issuer(wall=self.clock, max_age=self._keys_max_age)
+            self.issuer = Issuer(wall=self._wall, max_age=self._keys_max_age)
             self.logging = started.enter_context(
                 Logging(project=self.project, wall=self.clock, port=logging_port, journal=journal)
             )
@@ -97,6 +98,7 @@ class LocalCloud:
                     port=pubsub_port,
                     report=self._report,
                     push_timeout=self._push_timeout,
+                    journal=journal,
                 )
             )
             self.secret_manager = started.enter_context(
@@ -105,7 +107,7 @@ class LocalCloud:
                     wall=self.clock,
                     port=secret_manager_port,
                     report=self._report,
-                    keys=keys_of(self.issuer),
+                    callers=Callers(keys=keys_of(self.issuer), wall=self._wall),
                     project=self.project,
                     audited=self.logging.take_audit,
                     journal=journal,
@@ -125,6 +127,8 @@ class LocalCloud:
 
     def advance(self, seconds: float) -> None:
         """Move the clock, and let all happen that is due by then: nothing sleeps.
+
+        The issuer's tokens stay in the present, as those whom they are shown to do.
 
         Rotations, expiries and the delayed ends of versions have been announced when this returns.
         """

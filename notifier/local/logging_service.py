@@ -13,7 +13,7 @@ from google.cloud.logging_v2.types import logging
 from .log_filter import NotAFilter, parse
 from .log_lines import LONGEST
 from .log_store import Entry, LogStore, project_of
-from .rpc import Caller, Method, Refusal, durable
+from .rpc import Caller, Method, Refusal, durably
 
 
 NAME = "google.logging.v2.LoggingServiceV2"
@@ -56,7 +56,7 @@ class LoggingService:
             (refused.append((number, why)) if (why := _fault(entry)) else valid.append(entry))
         if (not refused or request.partial_success) and not request.dry_run:
             self._store.add(valid)
-            durable(self._store.flush)
+            durably(self._store.flush)
         if refused:
             number, why = refused[0]
             raise _invalid(f"Entry {number}: {why}; of {len(request.entries)} entries {len(refused)} are not valid.")

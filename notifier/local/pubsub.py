@@ -19,7 +19,7 @@ from .pubsub_subscriber import SUBSCRIBER, SubscriberService
 from .push import PushAttempt
 from .rest_routes import Routes
 from .rest_server import RestServer
-from .rpc import Caller, Method, Server
+from .rpc import Caller, Method, Server, durably
 
 
 _HERE = Caller()
@@ -85,7 +85,7 @@ class PubSub:
         def durable(call: Callable[[Any, Caller], Any]) -> Callable[[Any, Caller], Any]:
             def answer(request: Any, caller: Caller) -> Any:
                 answered = call(request, caller)
-                self._broker.flush()
+                durably(self._broker.flush)
                 return answered
 
             return answer
@@ -118,10 +118,11 @@ class PubSub:
         return self._broker.has_topic(topic)
 
     def publish(self, topic: str, data: bytes, attributes: Mapping[str, str]) -> str | None:
-        """Send one message from inside the process and return its id; None where there is no such topic."""
-        sent = self._broker.publish(topic, data, attributes)
-        self._broker.flush()
-        return sent
+        """Send one message from inside the process and return its id; None where there is no such topic.
+
+        It becomes durable with whatever is flushed next: the Secret Manager's call that it tells of, say.
+        """
+        return self._broker.publish(topic, data, attributes)
 
     def create_topic(self, topic: str) -> None:
         """Create a topic from inside the process.

@@ -36,7 +36,7 @@ class Refusal(Exception):
         self.message = message
 
 
-def durable(flush: Callable[[], None]) -> None:
+def durably(flush: Callable[[], None]) -> None:
     """Wait until what a call changed is durable.
 
     Raises:

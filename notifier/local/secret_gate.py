@@ -9,7 +9,7 @@ from .access_log import AccessLog
 from .audit import AuditLog
 from .audit_entry import Called
 from .names import Parent, secret_path, version_parts
-from .rpc import Method, Refusal, durable
+from .rpc import Method, Refusal, durably
 from .secret_callers import SecretCaller
 from .secret_due import Due
 from .secret_policies import Policies
@@ -76,7 +76,7 @@ class Gate:
             raise
         self._note(Called(rpc, request, resource, caller, response=answer))
         if rpc.log is Log.ADMIN_WRITE:
-            durable(self._flush)
+            durably(self._flush)
         return answer
 
     def _note(self, called: Called) -> None:

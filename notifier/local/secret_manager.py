@@ -13,7 +13,7 @@ from .journal import Forgetful, Journal
 from .names import Parent, secret_path
 from .ports import Report, TopicPort, Wall, unheard
 from .rpc import Server
-from .secret_callers import IN_PROCESS, Callers, Keys
+from .secret_callers import IN_PROCESS, Callers
 from .secret_due import Due
 from .secret_events import Notifications
 from .secret_gate import Gate
@@ -51,7 +51,7 @@ class SecretManager:
         wall: wall time.
         port: 0 takes a free one.
         report: told of each change, in a line for people.
-        keys: of the issuer whose tokens callers may show, as a JWKS; see `secret_callers`.
+        callers: reads who calls; nobody can show a token where it is not given.
         project: id of the project that audit entries show in place of its number.
         audited: given each audit entry; Cloud Logging, say.
         journal: where all but faults, quotas, policies of projects and what was read is kept over a restart.
@@ -67,7 +67,7 @@ class SecretManager:
         wall: Wall,
         port: int = 0,
         report: Report = unheard,
-        keys: Keys = _no_keys,
+        callers: Callers | None = None,
         project: str = "",
         audited: Callable[[Entry], None] = nowhere,
         journal: Journal | None = None,
@@ -103,7 +103,7 @@ class SecretManager:
             log=self.log,
             flush=journal.flush,
         )
-        callers = Callers(keys=keys, wall=wall)
+        callers = callers or Callers(keys=_no_keys, wall=wall)
         self._server = Server("secret-manager", port=port, services={})
         self._server._server.add_generic_rpc_handlers(handlers(self._gate, callers))
         self.host = self._server.host
