@@ -7,6 +7,8 @@ import sys
 
 import click
 
+from .rotation import cli as rotation_cli
+
 
 # Packages that come with an extra; a missing one is named with what to install.
 _OF_THE_EXTRA = ("google", "grpc", "jwt", "cryptography", "gunicorn", "rich")
@@ -103,6 +105,10 @@ def demo(*, workers: int, as_json: bool) -> None:
         except ModuleNotFoundError as exc:
             raise _missing(exc, extra="demo") from exc
         sys.exit(run(workers, as_json=as_json, out=sys.stdout, err=sys.stderr, ending=ending))
+
+
+for _command in rotation_cli.COMMANDS:
+    keyturn.add_command(_command)
 
 
 class _Failed(click.ClickException):

@@ -13,9 +13,12 @@ if TYPE_CHECKING:
     from .auth import OIDC, Auth, Insecure
     from .cache import SecretCache
     from .cloud_run import CloudRunIAM
-    from .errors import ConfigurationError, KeyturnError, SecretRevoked, SecretUnavailable, ValueRejected
+    from .errors import Answer, ConfigurationError, KeyturnError, SecretRevoked, SecretUnavailable, ValueRejected
+    from .events import SecretEvent
     from .flask import refresh_blueprint
+    from .gate import Gate
     from .manifest import Manifest, ManifestError
+    from .names import SecretName
     from .parsing import URL
     from .retrying import retry_on_auth_error
     from .secret import HeldValue, Secret
@@ -26,9 +29,11 @@ if TYPE_CHECKING:
 __all__ = [
     "OIDC",
     "URL",
+    "Answer",
     "Auth",
     "CloudRunIAM",
     "ConfigurationError",
+    "Gate",
     "HeldValue",
     "Insecure",
     "KeyturnError",
@@ -37,6 +42,8 @@ __all__ = [
     "RefreshMiddleware",
     "Secret",
     "SecretCache",
+    "SecretEvent",
+    "SecretName",
     "SecretRevoked",
     "SecretUnavailable",
     "SharedToken",
@@ -50,9 +57,11 @@ __all__ = [
 _HOMES: Final = {
     "OIDC": "auth",
     "URL": "parsing",
+    "Answer": "errors",
     "Auth": "auth",
     "CloudRunIAM": "cloud_run",
     "ConfigurationError": "errors",
+    "Gate": "gate",
     "HeldValue": "secret",
     "Insecure": "auth",
     "KeyturnError": "errors",
@@ -61,6 +70,8 @@ _HOMES: Final = {
     "RefreshMiddleware": "asgi",
     "Secret": "secret",
     "SecretCache": "cache",
+    "SecretEvent": "events",
+    "SecretName": "names",
     "SecretRevoked": "errors",
     "SecretUnavailable": "errors",
     "SharedToken": "shared_token",

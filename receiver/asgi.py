@@ -14,7 +14,8 @@ from .auth import Auth
 from .cache import SecretCache
 from .errors import Answer
 from .events import MAX_BODY
-from .handler import PushHandler, folded
+from .gate import folded
+from .handler import PushHandler
 from .operators import LARGEST, Operators, Reply
 from .threads import spawn
 from .worker import CATCH_UP

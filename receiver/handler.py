@@ -4,28 +4,18 @@ The order matters: authenticate by the header, then check the size, then read, p
 read and no call to Secret Manager, and what an authentic sender sends is refused only where sending it again can help.
 """
 
-import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from .auth import Auth
 from .cache import SecretCache
-from .envelopes import read_event
-from .errors import (
-    Answer,
-    Forbidden,
-    KeysUnavailable,
-    PushRefused,
-    Unauthenticated,
-    UnreadablePush,
-)
-from .events import MAX_BODY
+from .errors import Answer
+from .events import MAX_BODY, SecretEvent
+from .gate import Gate
 from .intake import Intake
-from .telemetry import Event
-from .telemetry import entry as log
 
 
 #: A push is answered within this many seconds; the subscription's ack deadline is 60 s.
@@ -51,9 +41,8 @@ class PushHandler:
         wall: Callable[[], int] = time.time_ns,
     ) -> None:
         self._cache = cache
-        self._auth = auth
+        self._gate = Gate(auth, wall=wall)
         self._clock = clock
-        self._wall = wall
         self._intake = Intake(cache, path="push", wall=wall)
         self._lock = threading.Lock()
         self._answers: Counter[str] = Counter()
@@ -90,25 +79,15 @@ class PushHandler:
             body.
         """
         began = self._clock()
-        fields = folded(headers.items())
-        try:
-            self._auth.verify(fields.get("authorization"))
-        except PushRefused as exc:
-            return self._count(_refuse(exc))
-        if content_length is not None and content_length > MAX_BODY:
-            return self._count(_too_large())
+        opened = self._gate.admit(headers, content_length)
+        if isinstance(opened, Answer):
+            return self._count(opened)
         left = DEADLINE - (self._clock() - began)
-        return lambda body: self._count(self._answer(fields, body, left))
+        return lambda body: self._count(self._answer(opened, body, self._clock() + left))
 
-    def _answer(self, headers: Mapping[str, str], body: bytes, left: float) -> Answer:
-        deadline = self._clock() + left
-        if len(body) > MAX_BODY:
-            return _too_large()
-        try:
-            event = read_event(headers, body, received=self._wall())
-        except PushRefused as exc:
-            return _refuse(exc)
-        return self._intake.take(event, deadline=deadline)
+    def _answer(self, opened: Callable[[bytes], SecretEvent | Answer], body: bytes, deadline: float) -> Answer:
+        event = opened(body)
+        return event if isinstance(event, Answer) else self._intake.take(event, deadline=deadline)
 
     def _count(self, answer: Answer) -> Answer:
         with self._lock:
@@ -119,32 +98,3 @@ class PushHandler:
         # The child counts its own answers, and the parent's lock may be held by a thread that it has not.
         self._lock = threading.Lock()
         self._answers = Counter()
-
-
-_REFUSALS: Final[dict[type[PushRefused], tuple[int, Event]]] = {
-    Unauthenticated: (logging.WARNING, "refused_sender"),
-    Forbidden: (logging.WARNING, "refused_sender"),
-    KeysUnavailable: (logging.ERROR, "keys_unavailable"),
-    UnreadablePush: (logging.ERROR, "push_unreadable"),
-}
-
-
-def _refuse(refusal: PushRefused) -> Answer:
-    level, event = _REFUSALS[type(refusal)]
-    log(level, event, str(refusal), status=refusal.answer.status)
-    return refusal.answer
-
-
-def _too_large() -> Answer:
-    log(logging.ERROR, "push_too_large", f"an authentic push of more than {MAX_BODY} bytes was acknowledged")
-    return Answer.TOO_LARGE
-
-
-def folded(fields: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return a request's header fields by their names in lower case."""
-    # A field that comes several times is one list [RFC 9110, 5.3], which is no valid token and no valid name.
-    found: dict[str, str] = {}
-    for name, value in fields:
-        key = name.lower()
-        found[key] = f"{found[key]}, {value}" if key in found else value
-    return found

@@ -1,0 +1,174 @@
+"""What each step of a rotation does. Each may be done again after a crash, and ends the same.
+
+What was done is found again: a candidate has a number above the one that was noted before, and a promoted value is
+compared with the versions above the base.
+"""
+
+import contextlib
+import hmac
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from .plan import Plan
+from .retirement import Retirement
+from .rotator import Job, Rotator, RotatorError
+from .state import Doomed, State, Step
+from .steps import Action, Wait
+from .vault import Absent, Unusable, Vault, VaultError, current, highest
+
+
+#: Seconds that a rotator may take for one step.
+STEP_TIMEOUT: Final = 40.0
+
+
+class Actions:
+    """Does the steps of one secret's rotation. Thread-safe where its parts are.
+
+    Args:
+        plan: how it is rotated.
+        rotator: what makes its credentials; None where people do.
+        vault: Secret Manager.
+        retirement: ends old versions.
+        read: the newest value of another secret, for rotators.
+        wall: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        rotator: Rotator | None,
+        vault: Vault,
+        *,
+        retirement: Retirement,
+        read: Callable[[str], bytes],
+        wall: Callable[[], float],
+    ) -> None:
+        self._plan = plan
+        self._rotator = rotator
+        self._vault = vault
+        self._retirement = retirement
+        self._read = read
+        self._wall = wall
+
+    def do(self, action: Action, state: State) -> State | Wait:
+        """Do one step, and return the state after it; or what it waits for, with nothing done.
+
+        Raises:
+            VaultError: Secret Manager did not do its part.
+            RotatorError: the rotator did not do its part.
+        """
+        match action:
+            case Action.BEGIN:
+                return self._begin(state)
+            case Action.CREATE:
+                return state.did(Step.CREATED, candidate=self._create(state))
+            case Action.APPLY:
+                self._sure().apply(self.job(state), self._candidate(state))
+                return state.did(Step.APPLIED)
+            case Action.TEST:
+                self._sure().test(self.job(state), self._candidate(state))
+                return state.did(Step.TESTED)
+            case Action.PROMOTE:
+                number, now = self._promote(state), self._wall()
+                return state.did(Step.PROMOTED, promoted=number, promoted_at=now, satisfied=state.asked, copy_of=0)
+            case Action.RETIRE:
+                return self.retire(state, force=False)
+            case Action.DESTROY:
+                return replace(state, doomed=self._retirement.destroy_due(self._plan, state.doomed, now=self._wall()))
+
+    def retire(self, state: State, *, force: bool) -> State | Wait:
+        """End the versions before the promoted one; see `do`.
+
+        Args:
+            state: whose version is promoted.
+            force: end them whoever holds them.
+        """
+        self.drop_candidate(state)
+        job = self.job(state)
+        ended = self._retirement.retire(
+            self._plan,
+            self._rotator,
+            job,
+            newest=state.promoted,
+            added_at=state.promoted_at,
+            now=self._wall(),
+            force=force,
+        )
+        return ended if isinstance(ended, Wait) else replace(state.did(Step.IDLE), doomed=(*state.doomed, *ended))
+
+    def end_old(self, served: tuple[int, bytes], *, added_at: float, now: float, force: bool) -> list[Doomed] | Wait:
+        """End the versions before one that people made; see `Machine.end_old`."""
+        number, value = served
+        job = Job(self._plan.secret, f"{self._plan.secret.secret}-{number}", STEP_TIMEOUT, value, self._read)
+        return self._retirement.retire(
+            self._plan, self._rotator, job, newest=number, added_at=added_at, now=now, force=force
+        )
+
+    def restore(self, state: State) -> bool:
+        """Give the old credential its place back, where applying the new one takes it; whether that was done.
+
+        Raises:
+            VaultError: Secret Manager did not do its part.
+            RotatorError: the rotator did not do its part.
+        """
+        if self._rotator is None or self._rotator.overlap != "none":
+            return False
+        job = self.job(state)
+        if job.current is None:
+            return False
+        self._rotator.apply(job, job.current)
+        return True
+
+    def drop_candidate(self, state: State) -> None:
+        """Destroy the candidate, whose value stands in the secret itself; what fails here is tried again."""
+        with contextlib.suppress(VaultError):
+            if state.candidate:
+                self._vault.destroy(self._plan.companion, state.candidate)
+
+    def job(self, state: State) -> Job:
+        """What the rotator is told."""
+        served = current(self._vault, self._plan.secret, at_most=max(state.base, state.promoted))
+        return Job(
+            secret=self._plan.secret,
+            key=f"{self._plan.secret.secret}-{state.base}-{state.before + 1}",
+            timeout=STEP_TIMEOUT,
+            current=None if served is None else served[1],
+            read=self._read,
+        )
+
+    def _begin(self, state: State) -> State:
+        newest = highest(self._vault, self._plan.secret)
+        served = current(self._vault, self._plan.secret, at_most=newest)
+        before = highest(self._vault, self._plan.companion)
+        base = 0 if served is None else served[0]
+        return state.did(Step.BEGUN, base=base, before=before, candidate=0, promoted=0, promoted_at=0.0)
+
+    def _create(self, state: State) -> int:
+        made = state.before + 1
+        with contextlib.suppress(Absent, Unusable):  # the latter where somebody ended it by hand
+            self._vault.access(self._plan.companion, made)
+            return made
+        if state.copy_of:
+            _, value = self._vault.access(self._plan.secret, state.copy_of)
+        else:
+            value = self._sure().create(self.job(state))
+        return self._vault.add(self._plan.companion, value)
+
+    def _promote(self, state: State) -> int:
+        value = self._candidate(state)
+        for number in range(state.base + 1, highest(self._vault, self._plan.secret) + 1):
+            with contextlib.suppress(Absent, Unusable):
+                _, other = self._vault.access(self._plan.secret, number)
+                if hmac.compare_digest(other, value):
+                    return number
+        return self._vault.add(self._plan.secret, value)
+
+    def _candidate(self, state: State) -> bytes:
+        _, value = self._vault.access(self._plan.companion, state.candidate)
+        return value
+
+    def _sure(self) -> Rotator:
+        if self._rotator is None:
+            raise RotatorError("no rotator is declared for this secret in the manifest")
+        return self._rotator

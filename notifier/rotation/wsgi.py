@@ -1,0 +1,62 @@
+"""The rotator as gunicorn starts it: everything it needs stands in the manifest."""
+
+import os
+from pathlib import Path
+from typing import Final
+
+from flask import Flask
+
+from receiver import OIDC, Manifest
+
+from .google_vault import GoogleVault, from_environment
+from .rotations import Rotations, plans_of
+from .service import create_app
+from .standing import from_environment as standing_from_environment
+from .ticking import Ticker, tick
+from .vault import Vault
+
+
+#: Where the manifest is, and whether a scheduler asks for what is due in place of a thread.
+MANIFEST: Final = "KEYTURN_MANIFEST"
+PAUSED: Final = "KEYTURN_ROTATION_PAUSED"
+
+
+class NoRotator(Exception):
+    """The manifest says nothing of a service that rotates."""
+
+
+def rotations_of(manifest: Manifest, vault: Vault) -> Rotations:
+    """All rotations of a manifest, with the logs that the environment names.
+
+    Raises:
+        UnknownRotator: see `Rotations`.
+        BadSettings: likewise.
+        ValueError: a window is none.
+    """
+    at_once = manifest.rotator.at_once if manifest.rotator else 1
+    return Rotations(plans_of(manifest), vault, standing_from_environment(manifest.project), at_once=at_once)
+
+
+def app(manifest_path: str | None = None) -> Flask:
+    """Make the service of the manifest that KEYTURN_MANIFEST names.
+
+    Raises:
+        ManifestError: the manifest cannot be read.
+        NoRotator: it has no `rotator`.
+    """
+    path = Path(manifest_path or os.environ.get(MANIFEST, "secrets.yaml"))
+    manifest = Manifest.read(path)
+    rotator = manifest.rotator
+    if rotator is None or rotator.audience is None:
+        raise NoRotator(f"{path}: there is no rotator with an address that SECRET_ROTATE could be pushed to")
+    rotations = rotations_of(manifest, GoogleVault(from_environment()))
+    paused = rotator.paused or os.environ.get(PAUSED, "") not in {"", "0"}
+    made = create_app(
+        rotations,
+        auth=OIDC(audience=rotator.audience, sender=manifest.pusher),
+        paused=paused,
+        tick=None if paused else lambda: tick(rotations),
+    )
+    if not paused:
+        Ticker(rotations).start()
+    return made
