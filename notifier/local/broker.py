@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .clocks import microseconds
@@ -17,11 +17,12 @@ from .pubsub_history import History
 from .pubsub_journal import Keeper, PubSubJournal
 from .pubsub_policies import PubSubPolicies
 from .pubsub_refusals import exists, missing
+from .push_faults import PushFaults
 from .push_log import PushLog
-from .subscription import DELETED_TOPIC, Subscription
+from .subscription import DELETED_TOPIC, Shared, Subscription
 
 
-# Ids look like production's: numbers of sixteen digits [assumed from the examples that are documented].
+# Ids look like production's: numbers of sixteen digits [assumed from documented examples].
 _FIRST_ID = 10**15
 
 
@@ -29,13 +30,15 @@ class Broker:
     """All topics and subscriptions of all projects, by their full name. Thread-safe.
 
     Whatever it is told is in the journal, in the order in which it happened, when the call returns; whoever answers a
-    client calls `flush` before.
+    client calls `journal.flush` before.
 
     Args:
         issuer: signs the tokens of pushes.
         wall: wall time, for publish times.
         report: told of each push, in a line for people.
         push_timeout: seconds for a push in place of the ack deadline.
+        longest_pause: seconds that push backoff leaves an endpoint alone.
+        clock: monotonic seconds, for leases and waits; a test may move it.
         journal: where it reads what there was before a restart, and writes what there is.
     """
 
@@ -46,17 +49,29 @@ class Broker:
         wall: Wall,
         report: Report,
         push_timeout: float | None = None,
+        longest_pause: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
         journal: Journal | None = None,
     ) -> None:
-        self._issuer = issuer
         self._wall = wall
-        self._push_timeout = push_timeout
         self.journal = PubSubJournal(journal or Forgetful())
         saved = self.journal.read()
         self.lock = threading.RLock()
         self.pushes = PushLog(report)
         self.faults = PublishFaults(self._next_id)
+        self.push_faults = PushFaults()
         self._dead_letters = DeadLetters(self.publish, self.has_topic)
+        self._shared = Shared(
+            issuer=issuer,
+            push_timeout=push_timeout,
+            longest_pause=longest_pause,
+            done=self.pushes.note,
+            fault=self.push_faults.next,
+            wall=wall,
+            clock=clock,
+            number=self.journal.numbers.next,
+            bury=self._dead_letters.bury,
+        )
         self._topics: dict[str, Any] = saved.topics
         self._subscriptions: dict[str, Subscription] = {}
         # The subscriptions of each topic, so that publishing looks at no others.
@@ -68,10 +83,6 @@ class Broker:
             subscription.backlog.restore(saved.of("waiting", name), saved.of("acknowledged", name))
         for subscription in self._subscriptions.values():
             subscription.start()
-
-    def flush(self) -> None:
-        """Wait until all that has happened is durable."""
-        self.journal.flush()
 
     def has(self, name: str) -> bool:
         """Whether there is such a topic, subscription or snapshot."""
@@ -108,7 +119,7 @@ class Broker:
     def topics(self, project: str) -> list[Any]:
         """The topics of `projects/P`, by name."""
         with self.lock:
-            return [self._topics[name] for name in sorted(self._topics) if name.startswith(f"{project}/")]
+            return [one for name, one in sorted(self._topics.items()) if name.startswith(f"{project}/")]
 
     def change_topic(self, message: Any) -> None:
         """Let a topic that is there be as `message` says from now on."""
@@ -147,16 +158,11 @@ class Broker:
                     subscription.put(sent, delay=delay)
         return message.id
 
-    def repeat(self, topic: str, *, new_id: bool) -> str | None:
-        """Send the last message of the topic once more, and return its id; None where there was none."""
-        last = self.faults.last(topic)
-        if last is None:
-            return None
-        again = self.faults.copy(last, new_id)
+    def deliver(self, topic: str, message: Message) -> None:
+        """Give every subscription of a topic a message once more."""
         with self.lock:
             for subscription in self.attached(topic):
-                subscription.put(again)
-        return again.id
+                subscription.put(message)
 
     def create_subscription(self, message: Any, *, strip_signature: bool = False) -> Subscription:
         """Keep a new subscription; it gets what is published from now on.
@@ -209,8 +215,7 @@ class Broker:
         """The subscriptions of `projects/P`, by name."""
         with self.lock:
             self._expire()
-            names = sorted(name for name in self._subscriptions if name.startswith(f"{project}/"))
-            return [self._subscriptions[name] for name in names]
+            return [one for name, one in sorted(self._subscriptions.items()) if name.startswith(f"{project}/")]
 
     def change_subscription(self, subscription: Subscription, message: Any) -> None:
         """Let a subscription be as `message` says from now on.
@@ -236,8 +241,7 @@ class Broker:
             Refusal: NOT_FOUND.
         """
         with self.lock:
-            subscription = self.subscription(name)
-            self._forget(subscription)
+            self._forget(subscription := self.subscription(name))
         subscription.close(time.monotonic() + 1.0)
 
     def attached(self, topic: str) -> Sequence[Subscription]:
@@ -251,6 +255,13 @@ class Broker:
         stripped = subscription.strip_signature
         self.journal.resource("subscription", subscription.name, subscription.message, stripped=stripped)
 
+    def look_again(self) -> None:
+        """Let whoever waits look at the clock: it has been moved."""
+        with self.lock:
+            self._expire()
+            for subscription in self._subscriptions.values():
+                subscription.look_again()
+
     def close(self, deadline: float) -> None:
         """End all pushing by `deadline` (monotonic)."""
         with self.lock:
@@ -260,24 +271,15 @@ class Broker:
         self._dead_letters.close()
 
     def _next_id(self) -> str:
-        return str(_FIRST_ID + self.journal.number())
+        return str(_FIRST_ID + self.journal.ids.next())
 
     def _save_topic(self, message: Any) -> None:
         self._topics[message.name] = message
         self.journal.resource("topic", message.name, message)
 
     def _enter(self, message: Any, strip_signature: bool) -> Subscription:
-        subscription = Subscription(
-            message,
-            issuer=self._issuer,
-            timeout=self._push_timeout,
-            done=self.pushes.note,
-            wall=self._wall,
-            bury=self._dead_letters.bury,
-            strip_signature=strip_signature,
-            keeping=Keeper(self.journal, message.name),
-            number=self.journal.number,
-        )
+        keeping = Keeper(self.journal, message.name)
+        subscription = Subscription(message, self._shared, keeping=keeping, strip_signature=strip_signature)
         self._subscriptions[message.name] = subscription
         self._attached[message.topic].append(subscription)
         return subscription

@@ -1,6 +1,7 @@
 """Time in the local cloud: a clock that a test can move, and timestamps as the two services write them."""
 
 import threading
+import time
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -22,6 +23,10 @@ class Clock:
     def __call__(self) -> float:
         """Seconds since 1970."""
         return self._wall() + self._added
+
+    def monotonic(self) -> float:
+        """Seconds since some moment, moved along with the wall."""
+        return time.monotonic() + self._added
 
     def advance(self, seconds: float) -> None:
         """Move on.

@@ -42,6 +42,8 @@ class LocalCloud:
         wall: wall time; a test may move it.
         report: told of each change and each push, in a line for people, never with a value.
         push_timeout: seconds for a push in place of the ack deadline (10 at least).
+        longest_pause: seconds that push backoff leaves an endpoint alone which refuses more than one push a second;
+            production's is a minute, which is the most that it can be here too.
         keys_max_age: seconds that the issuer's keys may be kept.
         data: a directory in which all that is acknowledged outlives the process; None keeps nothing.
     """
@@ -62,6 +64,7 @@ class LocalCloud:
         wall: Wall = time.time,  # noqa: TID251 - the one place where wall time comes from
         report: Report = unheard,
         push_timeout: float | None = None,
+        longest_pause: float = 1.0,
         keys_max_age: int = 3600,
         data: Path | None = None,
     ) -> None:
@@ -71,6 +74,7 @@ class LocalCloud:
         self.clock = Clock(wall)
         self._report = report
         self._push_timeout = push_timeout
+        self._longest_pause = longest_pause
         self._keys_max_age = keys_max_age
         self._data = data
         self._clients = Clients()
@@ -99,6 +103,8 @@ class LocalCloud:
                     report=self._report,
                     push_timeout=self._push_timeout,
                     journal=journal,
+                    longest_pause=self._longest_pause,
+                    clock=self.clock.monotonic,
                 )
             )
             self.secret_manager = started.enter_context(
@@ -130,10 +136,12 @@ class LocalCloud:
 
         The issuer's tokens stay in the present, as those whom they are shown to do.
 
-        Rotations, expiries and the delayed ends of versions have been announced when this returns.
+        Rotations, expiries and the delayed ends of versions have been announced when this returns; leases, waits and
+        delays of messages end, and subscriptions and snapshots that nobody uses, as they would by then.
         """
         self.clock.advance(seconds)
         self.secret_manager.settle()
+        self.pubsub.look_again()
 
     def __enter__(self) -> Self:
         return self.start()

@@ -12,7 +12,10 @@ Bodies and answers are JSON objects; `secret` and `topic` are full names.
     POST /secrets/heal       {"secret"=null (all)}
     POST /pubsub/duplicate   {"topic", "times"=1, "copies"=1, "new_id"=false}
     POST /pubsub/delay       {"topic", "seconds", "times"=1}
-    POST /pubsub/repeat      {"topic", "new_id"=false} -> {"id"}; POST /pubsub/heal {} ends duplicates and delays
+    POST /pubsub/reorder     {"topic", "times"=1}
+    POST /pubsub/break       {"subscription", "fault" (see `PubSub.break_pushes`), "times"=1 (null: until healed)}
+    POST /pubsub/follow      {"seed", and how likely each fault is: see `FaultPlan`}
+    POST /pubsub/repeat      {"topic", "new_id"=false} -> {"id"}; POST /pubsub/heal {} ends all faults of Pub/Sub
     POST /logs               {"service", "lines": [...], "revision"="", "stream"="stdout"}: what a service printed
     POST /sign               {"claims", "forged"=false} -> {"token"}
     POST /keys/rotate        {"keep"=true}; POST /keys/fail {"times"=1}
@@ -25,6 +28,7 @@ from typing import Any
 import grpc
 
 from .cloud_logging import Logging
+from .fault_plan import FaultPlan
 from .issuer import Issuer
 from .names import secret_path
 from .pubsub import PubSub
@@ -66,6 +70,9 @@ class Control:
             ("POST", "/secrets/heal"): _done(secrets.heal),
             ("POST", "/pubsub/duplicate"): _done(pubsub.duplicate),
             ("POST", "/pubsub/delay"): _done(pubsub.delay),
+            ("POST", "/pubsub/reorder"): _done(pubsub.reorder),
+            ("POST", "/pubsub/break"): _done(pubsub.break_pushes),
+            ("POST", "/pubsub/follow"): _done(lambda **plan: pubsub.follow(FaultPlan(**plan))),
             ("POST", "/pubsub/repeat"): self._repeat,
             ("POST", "/pubsub/heal"): _done(pubsub.heal),
             ("POST", "/logs"): self._lines,

@@ -94,12 +94,12 @@ def connection(url: str, timeout: float) -> http.client.HTTPConnection:
     return http.client.HTTPConnection(host, parts.port, timeout=timeout)
 
 
-def post(opened: http.client.HTTPConnection, url: str, content: bytes, sent: Headers) -> int:
-    """Send a push on a connection of its own and return the status of the answer.
+def send(opened: http.client.HTTPConnection, url: str, content: bytes, sent: Headers) -> None:
+    """Send a push on a connection of its own.
 
     Raises:
-        OSError: no connection, or no answer in time.
-        http.client.HTTPException: the answer is not HTTP.
+        OSError: no connection.
+        ValueError: the URL cannot be written into a request.
     """
     parts = urlsplit(url)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -107,4 +107,3 @@ def post(opened: http.client.HTTPConnection, url: str, content: bytes, sent: Hea
     for name, value in sent.items():
         opened.putheader(name, value)
     opened.endheaders(content)
-    return opened.getresponse().status

@@ -9,6 +9,7 @@ from google.pubsub_v1.types import pubsub
 
 from . import pubsub_pull
 from .broker import Broker
+from .fault_plan import FaultPlan, PushFault
 from .issuer import Issuer
 from .journal import Journal
 from .ports import Report, Wall, unheard
@@ -43,6 +44,9 @@ class PubSub:
         port: 0 takes a free one.
         report: told of each change and each push, in a line for people.
         push_timeout: seconds for a push in place of the ack deadline, so that tests of endpoints that hang are short.
+        longest_pause: seconds that push backoff leaves an endpoint alone which refuses more than one push a second;
+            production's is a minute, which is the most that it can be here too.
+        clock: monotonic seconds, for leases and waits; after moving it call `look_again`.
         journal: where all that is acknowledged is kept over a restart; None keeps nothing.
 
     Raises:
@@ -57,9 +61,19 @@ class PubSub:
         port: int = 0,
         report: Report = unheard,
         push_timeout: float | None = None,
+        longest_pause: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
         journal: Journal | None = None,
     ) -> None:
-        self._broker = Broker(issuer=issuer, wall=wall, report=report, push_timeout=push_timeout, journal=journal)
+        self._broker = Broker(
+            issuer=issuer,
+            wall=wall,
+            report=report,
+            push_timeout=push_timeout,
+            longest_pause=longest_pause,
+            clock=clock,
+            journal=journal,
+        )
         self._publisher = PublisherService(self._broker, report=report)
         self._subscriber = SubscriberService(self._broker, report=report)
         services = {
@@ -85,7 +99,7 @@ class PubSub:
         def durable(call: Callable[[Any, Caller], Any]) -> Callable[[Any, Caller], Any]:
             def answer(request: Any, caller: Caller) -> Any:
                 answered = call(request, caller)
-                durably(self._broker.flush)
+                durably(self._broker.journal.flush)
                 return answered
 
             return answer
@@ -211,8 +225,41 @@ class PubSub:
 
     def repeat(self, topic: str, *, new_id: bool = False) -> str | None:
         """Deliver the last message of a topic once more, now, and return its id; None where there was none."""
-        return self._broker.repeat(topic, new_id=new_id)
+        last = self._broker.faults.last(topic)
+        if last is None:
+            return None
+        again = self._broker.faults.copy(last, new_id)
+        self._broker.deliver(topic, again)
+        return again.id
+
+    def reorder(self, topic: str, *, times: int = 1) -> None:
+        """Let the next `times` messages of a topic be overtaken by those published right after them."""
+        self._broker.faults.reorder(topic, times=times)
+
+    def break_pushes(self, subscription: str, fault: str, *, times: int | None = 1) -> None:
+        """Let the next `times` pushes of a subscription fail, None until `heal`.
+
+        Args:
+            subscription: its full name.
+            fault: "down": nobody listens; "drop_before": the connection ends before the request; "drop_after": after
+                it; "lose_answer": the answer is not heard.
+            times: how many.
+
+        Raises:
+            ValueError: there is no such fault.
+        """
+        self._broker.push_faults.want(subscription, PushFault(fault), times=times)
+
+    def follow(self, plan: FaultPlan | None) -> None:
+        """Let messages and pushes meet faults by chance from now on, the same ones for the same seed; None ends it."""
+        self._broker.faults.follow(plan)
+        self._broker.push_faults.follow(plan)
 
     def heal(self) -> None:
-        """End duplicates and delays that were asked for."""
+        """End all faults that were asked for."""
         self._broker.faults.clear()
+        self._broker.push_faults.clear()
+
+    def look_again(self) -> None:
+        """Let all happen that is due: the clock has been moved."""
+        self._broker.look_again()

@@ -5,7 +5,7 @@
     subscription  full name               one byte, `S` where signatures are stripped, and the Subscription
     snapshot      full name               google.pubsub.v1.Snapshot
     policy        full name of a resource google.iam.v1.Policy
-    numbers       ""                      a decimal number: ids and numbers below it may have been used
+    count         "ids" or "numbers"      a decimal number: no more than so many have been given out
     waiting       SUBSCRIPTION#NUMBER     PubsubMessage: not acknowledged
     acknowledged  SUBSCRIPTION#NUMBER     PubsubMessage: acknowledged, and kept for a seek
     retained      TOPIC#ID                PubsubMessage: kept by the topic
@@ -60,6 +60,34 @@ class Saved:
         return dict(sorted(self.messages.get((kind, owner), {}).items()))
 
 
+class Counter:
+    """Gives out each number once, also over restarts. Thread-safe.
+
+    Args:
+        name: what is counted.
+        journal: where it is written.
+    """
+
+    def __init__(self, name: str, journal: Journal) -> None:
+        self._name = name
+        self._journal = journal
+        self._lock = threading.Lock()
+        self._last = self._ceiling = 0
+
+    def begin(self, after: int) -> None:
+        """Begin after a number."""
+        self._last = self._ceiling = after
+
+    def next(self) -> int:
+        """A number that is larger than all before."""
+        with self._lock:
+            self._last += 1
+            if self._last > self._ceiling:
+                self._ceiling = self._last + _BLOCK
+                self._journal.write(Change("count", self._name, str(self._ceiling).encode()))
+            return self._last
+
+
 class PubSubJournal:
     """The broker's side of a journal. Thread-safe.
 
@@ -71,18 +99,7 @@ class PubSubJournal:
         self._journal = journal
         # Nothing is made into records where they would be forgotten.
         self._keeps = not isinstance(journal, Forgetful)
-        self._lock = threading.Lock()
-        self._next = self._ceiling = 1
-
-    def number(self) -> int:
-        """A number that was never given out before, larger than all that were."""
-        with self._lock:
-            number = self._next
-            self._next += 1
-            if self._next > self._ceiling:
-                self._ceiling = self._next + _BLOCK
-                self._journal.write(Change("numbers", "", str(self._ceiling).encode()))
-        return number
+        self.ids, self.numbers = Counter("ids", journal), Counter("numbers", journal)
 
     def flush(self) -> None:
         """Wait until all that was written is durable."""
@@ -113,8 +130,8 @@ class PubSubJournal:
                 places[kind][key] = readers[kind].FromString(value)
             elif kind == "subscription":
                 saved.subscriptions[key] = pubsub.Subscription.pb().FromString(value[1:]), value[:1] == _STRIPPED
-            elif kind == "numbers":
-                self._next = self._ceiling = int(value)
+            elif kind == "count":
+                (self.ids if key == "ids" else self.numbers).begin(int(value))
             elif kind in {"waiting", "acknowledged", "retained", "held"}:
                 owner, _, number = key.rpartition("#")
                 saved.messages[kind, owner][int(number)] = _message(value)

@@ -10,15 +10,13 @@ from dataclasses import dataclass
 
 from . import delivery
 from .backlog import Backlog
+from .fault_plan import PushFault
 from .messages import Lease
+from .push_pace import MOST, Pace
 
 
-# Pushes under way at once for one subscription. The real window grows from single digits on success [documented]; a
-# fixed one in between is enough here.
-IN_FLIGHT = 32
-
-# An endpoint that refuses sees the message again after 100 ms, then after twice that and so on up to a minute: the
-# bounds of push backoff [documented]; that it is counted for each message by itself is [assumed].
+# Without a retry policy a refused message comes again after 100 ms, then after twice that and so on up to a minute
+# [assumed: documented is "as soon as possible", within what push backoff allows].
 _SHORTEST, _LONGEST = 0.1, 60.0
 
 # A lease outlives the request by this, so that an answer in the last moment still counts.
@@ -78,21 +76,34 @@ class PushAttempt:
 
 
 class Pusher:
-    """Push the messages of one backlog to its endpoint, each as soon as it is due.
+    """Push the messages of one backlog to its endpoint, each as soon as it is due and the pace allows it.
 
-    Threads are made as they are needed, up to `IN_FLIGHT`, and wait for more until `close`.
+    Threads are made as they are needed, and wait for more until `close`.
 
     Args:
         subscription: full name.
         backlog: what to push.
         done: told of each attempt, on the pushing thread.
+        pace: how fast.
+        fault: what goes wrong with a push of a message (by its id) and attempt; None where nothing does.
     """
 
-    def __init__(self, subscription: str, backlog: Backlog, *, done: Callable[[PushAttempt], None]) -> None:
+    def __init__(
+        self,
+        subscription: str,
+        backlog: Backlog,
+        *,
+        done: Callable[[PushAttempt], None],
+        pace: Pace,
+        fault: Callable[[str, str, int], PushFault | None],
+    ) -> None:
         self._subscription = subscription
         self._backlog = backlog
         self._done = done
+        self._pace = pace
+        self._fault = fault
         self._endpoint: Endpoint | None = None
+        self._busy = 0
         self._idle = 0
         self._threads: list[threading.Thread] = []
         self._open: set[http.client.HTTPConnection] = set()
@@ -132,10 +143,10 @@ class Pusher:
             self._idle += 1
             try:
                 while not self._backlog.closed:
-                    wait = self._backlog.due_in()
-                    endpoint = self._endpoint
+                    wait, endpoint = self._wait(), self._endpoint
                     if endpoint is not None and wait == 0.0:
                         (lease,) = self._backlog.take(1, endpoint.timeout + _MARGIN)
+                        self._busy += 1
                         return endpoint, lease
                     changed.wait(None if endpoint is None else wait)
                 return None
@@ -143,23 +154,33 @@ class Pusher:
                 self._idle -= 1
                 self._hand_over()
 
+    def _wait(self) -> float | None:
+        """Seconds until something may go out; None where only a change can say."""
+        due = self._backlog.due_in()
+        # Who is done with a push looks again by itself.
+        return None if due is None or self._busy >= self._pace.window else max(due, self._pace.pause())
+
     def _hand_over(self) -> None:
         """See to it that somebody waits for the next message while this thread is busy."""
-        if self._backlog.closed:
+        if self._backlog.closed or self._busy >= self._pace.window:
             return
         if self._idle:
             self._backlog.changed.notify()
-        elif len(self._threads) < IN_FLIGHT:
+        elif len(self._threads) < MOST:
             self._grow()
 
     def _push(self, endpoint: Endpoint, lease: Lease) -> None:
         began = time.monotonic()
         status = self._status(endpoint, lease)
         attempt = PushAttempt(self._subscription, lease.message.id, lease.attempt, status, time.monotonic() - began)
-        if attempt.acknowledged:
-            self._backlog.acknowledge(lease.id)
-        else:
-            self._backlog.refuse(lease.id, endpoint.wait(lease.attempt))
+        with self._backlog.changed:
+            self._busy -= 1
+            if attempt.acknowledged:
+                self._pace.acknowledged()
+                self._backlog.acknowledge(lease.id)
+            else:
+                self._pace.refused()
+                self._backlog.refuse(lease.id, endpoint.wait(lease.attempt))
         self._done(attempt)
 
     def _content(self, endpoint: Endpoint, lease: Lease) -> tuple[bytes, delivery.Headers]:
@@ -168,6 +189,9 @@ class Pusher:
         return delivery.wrapped(self._subscription, lease.message, attempt=lease.attempt if endpoint.counted else 0)
 
     def _status(self, endpoint: Endpoint, lease: Lease) -> int | None:
+        fault = self._fault(self._subscription, lease.message.id, lease.attempt)
+        if fault is PushFault.DOWN:
+            return None
         # A connection each: workers behind one port then share the pushes as they would in the cloud.
         opened = delivery.connection(endpoint.url, endpoint.timeout)
         try:
@@ -176,11 +200,18 @@ class Pusher:
                 if self._backlog.closed:
                     return None
                 self._open.add(opened)
+            if fault is PushFault.DROP_BEFORE:
+                return None
             content, told = self._content(endpoint, lease)
             token = endpoint.token() if endpoint.token else None
-            return delivery.post(opened, endpoint.url, content, {**delivery.headers(content, token), **told})
+            delivery.send(opened, endpoint.url, content, {**delivery.headers(content, token), **told})
+            if fault is PushFault.DROP_AFTER:
+                return None
+            status = opened.getresponse().status
         except (OSError, http.client.HTTPException, ValueError):
             return None  # not reachable, not HTTP, or a URL that cannot be written into a request
+        else:
+            return None if fault is PushFault.LOSE_ANSWER else status
         finally:
             with self._backlog.changed:
                 self._open.discard(opened)

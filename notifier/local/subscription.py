@@ -1,19 +1,21 @@
 """One subscription: its settings, its backlog and its pusher."""
 
 import math
-import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf import duration_pb2
 
 from .backlog import Backlog, Keeping
+from .fault_plan import PushFault
 from .filters import parse
 from .issuer import Issuer, without_signature
 from .messages import Message, Rules
 from .ports import Wall
 from .pubsub_refusals import unready
 from .push import Endpoint, PushAttempt, Pusher
+from .push_pace import Pace
 
 
 # [documented] defaults.
@@ -31,52 +33,60 @@ _ATTEMPTS = 5
 _DAY = 24 * 3600
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """What all subscriptions of a broker have in common.
+
+    Args:
+        issuer: signs the tokens of pushes.
+        push_timeout: seconds for a push in place of the ack deadline, None for the ack deadline.
+        longest_pause: seconds of push backoff.
+        done: told of each push.
+        fault: what goes wrong with a push; see `Pusher`.
+        wall: wall time, for what is retained.
+        clock: monotonic seconds, for leases and waits.
+        number: numbers messages; each call gives a larger one.
+        bury: takes a message that has had all its attempts, by its number and with theirs, and calls `buried`; False
+            where there is no place for it.
+    """
+
+    issuer: Issuer
+    push_timeout: float | None
+    longest_pause: float
+    done: Callable[[PushAttempt], None]
+    fault: Callable[[str, str, int], PushFault | None]
+    wall: Wall
+    clock: Callable[[], float]
+    number: Callable[[], int]
+    bury: Callable[["Subscription", int, Message, int], bool]
+
+
 class Subscription:
     """One subscription of one topic. It pushes once `start` has been called.
 
     Args:
         message: what was asked for; it is completed with the defaults and kept.
-        issuer: signs the tokens of pushes.
-        timeout: seconds for a push in place of the ack deadline, None for the ack deadline.
-        done: told of each push.
-        wall: wall time, for what is retained.
-        bury: takes a message that has had all its attempts, by its number and with theirs, and calls `buried`; False
-            where there is no place for it.
-        strip_signature: push tokens as Cloud Run hands them on.
+        shared: what it has in common with all others.
         keeping: told of what is to outlive the process.
-        number: numbers messages; each call gives a larger one.
+        strip_signature: push tokens as Cloud Run hands them on.
     """
 
-    def __init__(
-        self,
-        message: Any,
-        *,
-        issuer: Issuer,
-        timeout: float | None,
-        done: Callable[[PushAttempt], None],
-        wall: Wall,
-        bury: Callable[["Subscription", int, Message, int], bool],
-        strip_signature: bool,
-        keeping: Keeping,
-        number: Callable[[], int],
-    ) -> None:
-        self._wall = wall
+    def __init__(self, message: Any, shared: Shared, *, keeping: Keeping, strip_signature: bool) -> None:
+        self._shared = shared
         self._become(message)
         self.strip_signature = strip_signature
         self._keeping = keeping
         self.backlog = Backlog(
-            clock=time.monotonic,
+            clock=shared.clock,
             rules=self._rules(),
-            oldest=lambda: wall() - self._retention,
-            bury=lambda number, spent, attempts: bury(self, number, spent, attempts),
+            oldest=lambda: shared.wall() - self._retention,
+            bury=lambda number, spent, attempts: shared.bury(self, number, spent, attempts),
             keeping=keeping,
-            number=number,
+            number=shared.number,
         )
         self._wanted = parse(message.filter)
-        self._issuer = issuer
-        self._timeout = timeout
-        self._pusher = Pusher(message.name, self.backlog, done=self._pushed)
-        self._done = done
+        pace = Pace(clock=shared.clock, longest_pause=shared.longest_pause)
+        self._pusher = Pusher(message.name, self.backlog, done=self._pushed, pace=pace, fault=shared.fault)
 
     def start(self) -> None:
         """Push, where there is somewhere to push to."""
@@ -181,6 +191,11 @@ class Subscription:
                 [message for message in every if not waiting(message)],
             )
 
+    def look_again(self) -> None:
+        """Let whoever waits look at the clock: it has been moved."""
+        with self.backlog.changed:
+            self.backlog.changed.notify_all()
+
     def close(self, deadline: float) -> None:
         """End pushing by `deadline` (monotonic)."""
         self._pusher.close(deadline)
@@ -196,12 +211,12 @@ class Subscription:
             email = config.oidc_token.service_account_email
 
             def token() -> str:
-                signed = self._issuer.token(audience=audience, email=email)
+                signed = self._shared.issuer.token(audience=audience, email=email)
                 return without_signature(signed) if self.strip_signature else signed
 
         return Endpoint(
             url=config.push_endpoint,
-            timeout=self._timeout or self.lease,
+            timeout=self._shared.push_timeout or self.lease,
             token=token,
             backoff=self._backoff(),
             counted=self.counted,
@@ -212,7 +227,7 @@ class Subscription:
     def _pushed(self, attempt: PushAttempt) -> None:
         if attempt.acknowledged:
             self._use()
-        self._done(attempt)
+        self._shared.done(attempt)
 
     def _become(self, message: Any) -> None:
         _complete(message)
@@ -224,7 +239,7 @@ class Subscription:
     def _use(self) -> None:
         # Not used for so long, it is deleted [documented]; by being restored or changed it is used [assumed].
         policy = self.message.expiration_policy
-        self.expires = self._wall() + _seconds(policy.ttl) if policy.HasField("ttl") else math.inf
+        self.expires = self._shared.wall() + _seconds(policy.ttl) if policy.HasField("ttl") else math.inf
 
     def _rules(self) -> Rules:
         attempts = self.message.dead_letter_policy.max_delivery_attempts if self.counted else 0

@@ -84,6 +84,22 @@ def test_faults_of_delivery(cloud, control, endpoint):
     assert again in {push["message"] for push in told}
 
 
+def test_faults_of_pushes(cloud, control, endpoint):
+    """Pushes break on demand, by count and by chance, until they are healed."""
+    topic = cloud.topic("news")
+    subscription = cloud.push_to(endpoint.url, topic=topic, backoff=(0.0, 0.0))
+    control("POST", "/pubsub/reorder", {"topic": topic})
+    control("POST", "/pubsub/break", {"subscription": subscription, "fault": "down", "times": 2})
+    control("POST", "/pubsub/follow", {"seed": 1, "lose_answer": 1.0})
+    cloud.pubsub.publish(topic, b"x", {})
+    endpoint.wait_for(2)
+    control("POST", "/pubsub/heal", {})
+
+    assert cloud.pubsub.wait_for_pushes(lambda _: cloud.pubsub.undelivered(subscription) == 0)
+    told = [push["status"] for push in control("GET", "/pushes")[1]["pushes"]]
+    assert ([None] * 4, 204) == (told[:4], told[-1])
+
+
 def test_tokens_and_keys(cloud, control):
     """Tokens with any claims are signed on demand, good or forged."""
     good = control("POST", "/sign", {"claims": {"aud": "a"}})[1]["token"]
@@ -109,6 +125,12 @@ def test_tokens_and_keys(cloud, control):
         ("POST", "/secrets/lag", {"secret": f"{DB}x"}, {}, 400),
         ("POST", "/secrets/slow", {}, {}, 400),
         ("POST", "/secrets/slow", {"secret": DB, "colour": 1}, {}, 400),
+        ("POST", "/pubsub/delay", {"topic": "t", "seconds": "x"}, {}, 400),
+        ("POST", "/pubsub/duplicate", {"topic": "t", "copies": "x"}, {}, 400),
+        ("POST", "/pubsub/break", {"subscription": "s", "fault": "flood"}, {}, 400),
+        ("POST", "/pubsub/break", {"subscription": "s", "fault": "down", "times": "x"}, {}, 400),
+        ("POST", "/pubsub/follow", {"seed": 1, "down": "x"}, {}, 400),
+        ("POST", "/pubsub/follow", {"seed": 1, "flood": 1}, {}, 400),
         ("POST", "/sign", {}, {}, 400),
         ("POST", "/sign", "{", {}, 400),
         ("POST", "/sign", "[]", {}, 400),

@@ -11,6 +11,7 @@ from google.api_core import exceptions
 
 from notifier.local.cloud import SENDER, LocalCloud
 from notifier.local.push import Endpoint as Target
+from notifier.local.push_pace import FIRST, MOST
 
 
 AT_ONCE = (0.0, 0.0)
@@ -218,17 +219,28 @@ def test_an_answer_that_does_not_come(news, endpoint):
 
 
 def test_many_in_flight(cloud, news, endpoint):
-    """A slow endpoint has many requests under way at once, but not any number."""
-    endpoint.hold = threading.Event()
+    """A few requests are under way at once at first, and more with each success, but not any number."""
     subscription = cloud.push_to(endpoint.url, topic=news)
-    for number in range(50):
-        cloud.pubsub.publish(news, str(number).encode(), {})
 
-    endpoint.wait_for(32)
-    assert 32 == endpoint.under_way
+    def publish(count):
+        for number in range(count):
+            cloud.pubsub.publish(news, str(number).encode(), {})
+
+    endpoint.hold = threading.Event()
+    publish(10)
+    endpoint.wait_for(FIRST)
+    assert FIRST == endpoint.under_way
     endpoint.hold.set()
-    endpoint.wait_for(50)
-    assert cloud.pubsub.wait_for_pushes(lambda pushes: len(pushes) == 50)
+    publish(MOST - 10)
+    assert cloud.pubsub.wait_for_pushes(lambda pushes: len(pushes) == MOST)
+
+    endpoint.hold = threading.Event()
+    publish(50)
+    endpoint.wait_for(2 * MOST)
+    assert MOST == endpoint.under_way
+    endpoint.hold.set()
+    endpoint.wait_for(MOST + 50)
+    assert cloud.pubsub.wait_for_pushes(lambda pushes: len(pushes) == MOST + 50)
     assert 0 == cloud.pubsub.undelivered(subscription)
 
 
@@ -299,9 +311,11 @@ def test_the_last_message_again(cloud, news, endpoint, new_id):
 def test_delays_on_demand(cloud, news, endpoint):
     """A delayed message is overtaken by the next one and tells its true publish time."""
     cloud.push_to(endpoint.url, topic=news)
-    cloud.pubsub.delay(news, 0.2)
+    cloud.pubsub.delay(news, 60)
     late = cloud.pubsub.publish(news, b"late", {})
     early = cloud.pubsub.publish(news, b"early", {})
+    endpoint.wait_for(1)
+    cloud.advance(60)
     first, second = endpoint.wait_for(2)
 
     assert [early, late] == [request.message["messageId"] for request in (first, second)]
