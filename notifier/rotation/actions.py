@@ -19,7 +19,7 @@ from .vault import Absent, Unusable, Vault, VaultError, current, highest
 
 
 #: Seconds that a rotator may take for one step.
-STEP_TIMEOUT: Final = 40.0
+STEP_TIMEOUT: Final = 30.0
 
 
 class Actions:

@@ -24,8 +24,9 @@ from .telemetry import entry as log
 from .vault import Conflict, Vault, VaultError
 
 
-#: Seconds that a lease lasts: longer than any step may take, so that nobody takes over what may still be running.
-LEASE: Final = 180.0
+#: Seconds that a lease lasts: longer than a step takes. One that takes longer still is done twice at worst, with the same
+#: candidate, and whoever was slower is told that it lost.
+LEASE: Final = 60.0
 
 #: Seconds until a failed step is tried again: doubled each time, with jitter over the upper half.
 _FIRST_RETRY: Final = 5.0
