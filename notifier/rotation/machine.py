@@ -24,7 +24,7 @@ from .telemetry import entry as log
 from .vault import Conflict, Vault, VaultError
 
 
-#: Seconds that a lease lasts: longer than a step takes. One that takes longer still is done twice at worst, with the same
+#: Seconds that a lease lasts: longer than a step takes. One that takes longer is done twice at worst, with the same
 #: candidate, and whoever was slower is told that it lost.
 LEASE: Final = 60.0
 
