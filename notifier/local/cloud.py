@@ -237,6 +237,7 @@ class LocalCloud:
         dead_letter: tuple[str, int] | None = None,
         unwrapped: bool = False,
         write_metadata: bool = False,
+        expires: bool = True,
     ) -> str:
         """Push a topic's messages to a URL, and return the full name of the subscription; see `PubSub.create_push`.
 
@@ -256,6 +257,7 @@ class LocalCloud:
             filter=filter,
             unwrapped=unwrapped,
             write_metadata=write_metadata,
+            expires=expires,
             dead_letter=dead_letter and (self.create_topic(dead_letter[0]), dead_letter[1]),
         )
         return subscription

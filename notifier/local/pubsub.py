@@ -161,6 +161,7 @@ class PubSub:
         dead_letter: tuple[str, int] | None = None,
         unwrapped: bool = False,
         write_metadata: bool = False,
+        expires: bool = True,
     ) -> None:
         """Create a subscription that pushes, from inside the process.
 
@@ -176,6 +177,7 @@ class PubSub:
             dead_letter: the full name of the topic for messages that were not acknowledged in so many attempts.
             unwrapped: push the data alone, as it is.
             write_metadata: with the attributes, the id and the time as headers; only where `unwrapped`.
+            expires: whether it is deleted when nobody has used it for a month.
             strip_signature: push tokens as a service finds them that only Cloud Run's invoker check lets in: with
                 `SIGNATURE_REMOVED_BY_GOOGLE` in place of the signature.
 
@@ -191,6 +193,9 @@ class PubSub:
         if sender is not None:
             message.push_config.oidc_token.service_account_email = sender
             message.push_config.oidc_token.audience = audience or ""
+        if not expires:
+            # A policy that says nothing is for ever [documented].
+            message.expiration_policy.SetInParent()
         if backoff is not None:
             message.retry_policy.minimum_backoff.FromMilliseconds(int(backoff[0] * 1000))
             message.retry_policy.maximum_backoff.FromMilliseconds(int(backoff[1] * 1000))

@@ -123,6 +123,10 @@ class SecretManager:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    def has_secret(self, secret: str) -> bool:
+        """Whether there is a secret of this full name."""
+        return self._store.has(secret_path(secret))
+
     def create_secret(self, secret: str, *, topics: tuple[str, ...] = ()) -> str:
         """Create a secret from inside the process and return its name, with the project's number.
 
