@@ -170,7 +170,7 @@ class _Judge:
                 if 0 < adoption.previous < (self._version or 0):
                     return True
                 took = True
-        before = min((worker.received for worker in instance.workers.values()), default=self._at)
+        before = min((worker.first[1] for worker in instance.workers.values()), default=self._at)
         # An end has a worker's own time only, so it must be later by more than clocks differ.
         ended = any(worker.stopped >= self._at + MINUTE for worker in instance.workers.values())
         return before < self._at and (took or ended)
@@ -275,7 +275,7 @@ class _Judge:
     def _called_back(self, worker: Worker) -> int | None:
         found = [
             at
-            for (project, version), at in worker.called_back.items()
+            for (project, version), (at,) in worker.called_back.items()
             if project in self._acts.spelt and version == self._version
         ]
         return max(found, default=None)

@@ -6,7 +6,7 @@ adoption, its newest trouble, and the moments of its first and last entry. For e
 call: who lived in it then. Whatever is not of the form that a receiver writes is left out.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -82,15 +82,15 @@ Of = tuple[str, int]
 
 @dataclass(slots=True)
 class Worker:
-    """What one worker said. Moments in nanoseconds by its own clock; `received`, by Cloud Logging's."""
+    """What one worker said. Moments in nanoseconds by its own clock; the second of `first` is by Cloud Logging's."""
 
     pid: str = ""
-    received: int = 2**63
+    first: tuple[int, int] = (2**63, 2**63)
     last: int = 0
     stopped: int = 0
     words: dict[Followed, Word] = field(default_factory=dict)
     adopted: dict[Of, Adoption] = field(default_factory=dict)
-    called_back: dict[Of, int] = field(default_factory=dict)
+    called_back: dict[Of, tuple[int]] = field(default_factory=dict)
     pushed: dict[Of, Push] = field(default_factory=dict)
     trouble: dict[str, Trouble] = field(default_factory=dict)
 
@@ -99,25 +99,25 @@ class Worker:
 class Instance:
     """What the workers of one instance said, and who they were at its newest roll call (its moment, number, names)."""
 
-    naming: tuple[int, str, str, str] = (-1, "", "", "")
+    naming: tuple[str, str, str] = ("", "", "")
     workers: dict[str, Worker] = field(default_factory=dict)
     roll: tuple[int, int, tuple[str, ...]] = (0, 0, ())
     by_member: bool = False
 
     @property
     def name(self) -> str:
-        """What it called itself last."""
-        return self.naming[1]
+        """What it is called."""
+        return self.naming[0]
 
     @property
     def service(self) -> str:
-        """The service that it said it is of."""
-        return self.naming[2]
+        """The service that it is of."""
+        return self.naming[1]
 
     @property
     def revision(self) -> str:
-        """The revision that it said it is of."""
-        return self.naming[3]
+        """The revision that it is of."""
+        return self.naming[2]
 
     @property
     def last(self) -> int:
@@ -129,9 +129,9 @@ class _Said(NamedTuple):
     """One entry."""
 
     event: str
+    entry: Mapping[str, Any]
     payload: Mapping[str, Any]
     at: int
-    received: int
 
 
 class Signs:
@@ -159,10 +159,10 @@ class Signs:
         if not isinstance(event, str) or event not in _OURS or payload.get("path") == PRELOAD:
             return False
         at = nanoseconds(entry.get("timestamp")) or nanoseconds(entry.get("time"))
-        instance = self._instance(entry, payload, at) if at is not None else None
+        instance = self._instance(entry, payload) if at is not None else None
         if at is None or instance is None:
             return False
-        said = _Said(event, payload, at, nanoseconds(entry.get("receiveTimestamp")) or at)
+        said = _Said(event, entry, payload, at)
         worker = _worker(instance, said)
         name = secret_name(text(payload.get("secret")))
         if name is None:
@@ -170,7 +170,7 @@ class Signs:
         elif name[1:] == self._named:
             self._of_the_secret(worker, name.project, said)
         members = payload.get("members")
-        if isinstance(members, list):
+        if isinstance(members, list) and at >= instance.roll[0]:
             called = tuple(sorted(filter(None, map(text, members))))
             # Of two at one moment the longer one counts: nobody may be overlooked.
             instance.roll = max(instance.roll, (at, len(called), called))
@@ -180,23 +180,27 @@ class Signs:
         """Every instance that was heard of."""
         return iter(self._instances.values())
 
-    def _instance(self, entry: Mapping[str, Any], payload: Mapping[str, Any], at: int) -> Instance | None:
-        name = text(payload.get("instance")) or text(inner(entry, "labels").get("instanceId"))
-        container = text(payload.get("container"))
+    def _instance(self, entry: Mapping[str, Any], payload: Mapping[str, Any]) -> Instance | None:
+        name, container = text(payload.get("instance")), text(payload.get("container"))
+        if container:  # random, so it tells apart what has equal names, and a pod from its successor
+            found = self._instances.get((container,))
+            if found is not None and found.naming[0] == name:
+                return found
+        name = name or text(inner(entry, "labels").get("instanceId"))
         if not (name or container):
             return None
         labels = inner(inner(entry, "resource"), "labels")
         service = text(payload.get("service")) or text(labels.get("service_name"))
-        if container:  # random, so it tells apart what has equal names, and a pod from its successor
-            key: tuple[str, ...] = (container,)
-        else:
+        key: tuple[str, ...] = (container,)
+        if not container:
             project = log_project(text(entry.get("logName")))
             key = (project, *(text(labels.get(label)) for label in _PLACE), service, name)
         found = self._instances.get(key)
         if found is None:
             found = self._instances[key] = Instance()
-        naming = (at if name else 0, name, service, text(payload.get("revision")) or text(labels.get("revision_name")))
-        found.naming = max(found.naming, naming)
+        # On Cloud Run a container begins to speak before it knows its name.
+        revision = text(payload.get("revision")) or text(labels.get("revision_name"))
+        found.naming = max(found.naming, (name, service, revision))
         return found
 
     def _of_the_process(self, worker: Worker, said: _Said) -> None:
@@ -224,15 +228,17 @@ class Signs:
         elif event in ADOPTIONS:
             fixed = payload.get("static") is True or payload.get("pin") is not None
             _word(worker, (project, fixed), version, said.at)
-            self._first(worker.adopted, (project, version), _adoption(said))
+            self._first(worker.adopted, (project, version), said, _adoption)
         elif event == "push_answered":
-            push = Push(said.at, milliseconds(payload.get("publish_ms")))
-            self._first(worker.pushed, (project, version), push)
+            self._first(worker.pushed, (project, version), said, _push)
         elif event == "called_back":
-            self._first(worker.called_back, (project, version), said.at)
+            self._first(worker.called_back, (project, version), said, _call)
 
-    def _first(self, kept: dict[Of, Any], key: Of, found: Any) -> None:
+    def _first(self, kept: dict[Of, Any], key: Of, said: _Said, read: Callable[[_Said], tuple[Any, ...]]) -> None:
         known = kept.get(key)
+        if known is not None and known[0] < said.at:
+            return
+        found = read(said)
         if known is None or _order(found) < _order(known):
             kept[key] = found
         if len(kept) > 2 * KEPT:  # seldom, and then to half
@@ -242,17 +248,18 @@ class Signs:
 
 
 def _worker(instance: Instance, said: _Said) -> Worker:
-    pid = whole(said.payload.get("worker"))
-    process = str(pid) if pid is not None else text(said.payload.get("worker"))
     member = text(said.payload.get("member"))
-    instance.by_member = instance.by_member or bool(member)
-    key = member or process
-    found = instance.workers.get(key)
+    found = instance.workers.get(member) if member else None
     if found is None:
-        found = instance.workers[key] = Worker()
-    found.pid = max(found.pid, process)
-    found.received = min(found.received, said.received)
+        process = said.payload.get("worker")
+        number = whole(process)
+        pid = text(process) if number is None else str(number)
+        found = instance.workers.setdefault(member or pid, Worker(pid))
+        instance.by_member = instance.by_member or bool(member)
     found.last = max(found.last, said.at)
+    if said.at <= found.first[0]:
+        received = nanoseconds(said.entry.get("receiveTimestamp"))
+        found.first = min(found.first, (said.at, said.at if received is None else received))
     return found
 
 
@@ -266,6 +273,14 @@ def _adoption(said: _Said) -> Adoption:
         milliseconds(payload.get("arrival_ms")),
         milliseconds(payload.get("fetch_ms")),
     )
+
+
+def _push(said: _Said) -> Push:
+    return Push(said.at, milliseconds(said.payload.get("publish_ms")))
+
+
+def _call(said: _Said) -> tuple[int]:
+    return (said.at,)
 
 
 def _word(worker: Worker, key: Followed, version: int, at: int) -> None:
@@ -282,6 +297,6 @@ def _troubled(worker: Worker, project: str, said: _Said) -> None:
         worker.trouble[project] = trouble
 
 
-def _order(one: object) -> tuple[Any, ...]:
+def _order(one: tuple[Any, ...]) -> tuple[Any, ...]:
     # None has no order among numbers.
-    return tuple((part is None, part) for part in one) if isinstance(one, tuple) else (one,)
+    return tuple((part is None, part) for part in one)
