@@ -23,11 +23,12 @@ from .live import LiveEntry
 from .masters import in_a_master
 from .names import SecretName
 from .registry import Registry
+from .roster import Roster
 from .secret import Secret
 from .secret_manager import SecretManagerSource
 from .source import SecretSource
 from .status import describe
-from .telemetry import entry as log
+from .telemetry import Field, Voice
 from .threads import each
 from .upstream import Surroundings
 from .worker import LOADERS, UPSTREAM, Spread, Worker
@@ -108,6 +109,8 @@ class SecretCache(Declares):
         self._source = source or SecretManagerSource()
         self._clock = clock
         self._registry = Registry()
+        #: Writes the log in this cache's name.
+        self.voice = Voice(self._who, roll=self._roll)
         self._around = Surroundings(
             source=self._source,
             clock=clock,
@@ -116,6 +119,7 @@ class SecretCache(Declares):
             pause=pause,
             environ=self._environ,
             observe=observe,
+            voice=self.voice,
             learned=self._registry.learn,
         )
         self._worker = Worker(
@@ -127,6 +131,13 @@ class SecretCache(Declares):
             wall=wall,
             jitter=jitter,
             joined=self._joined,
+            alive=self._sign,
+        )
+        self._roster = Roster(
+            self.voice,
+            member=lambda: self._worker.member,
+            members=self._worker.members,
+            entries=self._registry.all,
         )
         self._at_fork: list[Callable[[], None]] = []
         at_fork(self)
@@ -275,6 +286,7 @@ class SecretCache(Declares):
 
     def close(self) -> None:
         """Leave the container and close what the cache opened. Values that are loaded stay readable."""
+        self._roster.stopping()
         self._worker.leave()
         if self._own_source:
             self._source.close()
@@ -302,8 +314,27 @@ class SecretCache(Declares):
     def _joined(self, directory: Path) -> None:
         at_exit(self)
         self._instance.find(directory)
+        self._roster.started()
         if self._is_frozen():
-            log(logging.WARNING, "frozen", f"nothing is refreshed in this process, because {FREEZE_VARIABLE} is set")
+            self.voice(
+                logging.WARNING, "frozen", f"nothing is refreshed in this process, because {FREEZE_VARIABLE} is set"
+            )
+
+    def _roll(self) -> list[str]:
+        return self._worker.members()
+
+    def _sign(self) -> None:
+        self._roster.alive()
+
+    def _who(self) -> dict[str, Field]:
+        whose = self._instance
+        return {
+            "service": whose.service or None,
+            "revision": whose.revision or None,
+            "instance": whose.id or None,
+            "container": whose.token or None,
+            "member": self._worker.member or None,
+        }
 
     def _is_frozen(self) -> bool:
         return self._environ.get(FREEZE_VARIABLE, "").strip().lower() not in _OFF
@@ -318,6 +349,7 @@ class SecretCache(Declares):
 
     def _read(self, entries: list[LiveEntry], *, seconds: float, path: str) -> None:
         master = in_a_master()
+        path = "preload" if master else path  # which serves nobody
         if not master:
             self._worker.join()
         self._heed_freeze(entries)

@@ -11,8 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from .secret import HeldValue
-from .telemetry import Event
-from .telemetry import entry as log
+from .telemetry import Event, Voice
 from .threads import spawn
 
 
@@ -47,6 +46,7 @@ class Callbacks:
         served: returns the number of the newest change and what is being served since; None where nothing is.
         clock: monotonic seconds.
         jitter: a number between 0 and 1 at each call.
+        voice: writes the log.
     """
 
     def __init__(
@@ -56,8 +56,10 @@ class Callbacks:
         *,
         clock: Callable[[], float],
         jitter: Callable[[], float],
+        voice: Voice | None = None,
     ) -> None:
         self._secret = secret
+        self._voice = voice or Voice()
         self._served = served
         self._clock = clock
         self._jitter = jitter
@@ -136,6 +138,7 @@ class Callbacks:
     def _run(self, watcher: _Watcher) -> None:
         while (change := self._next(watcher)) is not None:
             number, held = change
+            version, began = held.version, self._clock()
             failure = _failure(watcher.call, held)
             del held, change  # or this frame would keep a replaced value alive
             if failure is not None:
@@ -143,6 +146,7 @@ class Callbacks:
                 return
             with self._idle:
                 watcher.seen, watcher.failures = number, 0
+            self._say_told(watcher, version, self._clock() - began)
 
     def _next(self, watcher: _Watcher) -> tuple[int, HeldValue[Any]] | None:
         with self._idle:
@@ -164,7 +168,16 @@ class Callbacks:
         self._say(watcher, logging.ERROR, "callback_failed", f"failed with {failure}; it is called again")
 
     def _say(self, watcher: _Watcher, level: int, event: Event, what: str) -> None:
-        log(level, event, f"{self._secret}: the callback {watcher.name} {what}", secret=self._secret)
+        text = f"{self._secret}: the callback {watcher.name} {what}"
+        self._voice(level, event, text, secret=self._secret, callback=watcher.name)
+
+    def _say_told(self, watcher: _Watcher, version: int, seconds: float) -> None:
+        text = f"{self._secret}: the callback {watcher.name} has run with version {version}"
+        took = round(seconds * 1000, 3)
+        name = watcher.name
+        self._voice(
+            logging.INFO, "called_back", text, secret=self._secret, version=version, callback=name, callback_ms=took
+        )
 
 
 def _is_due(watcher: _Watcher, newest: int) -> bool:

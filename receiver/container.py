@@ -149,6 +149,15 @@ class Container:
         except OSError:
             return 0.0
 
+    @property
+    def member(self) -> str:
+        """This worker's name among its siblings."""
+        return self._siblings.member
+
+    def members(self) -> list[str]:
+        """The names of all workers that were seen, this one included."""
+        return self._siblings.members()
+
     def stats(self) -> SiblingStats:
         """How this worker stands with the others."""
         return self._siblings.stats()

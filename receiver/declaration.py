@@ -101,6 +101,11 @@ class Declaration:
                 'static=True, or let it change with overlap=... and say why it may with hot_because="..."'
             )
 
+    def as_fields(self) -> dict[str, str | bool]:
+        """What the log says of an entry that does not simply follow the newest version."""
+        fields: dict[str, str | bool] = {} if self.pin == LATEST else {"pin": str(self.pin)}
+        return {**fields, "static": True} if self.static else fields
+
     @property
     def key(self) -> tuple[SecretName, Pin, Type]:
         """What tells one entry from another."""

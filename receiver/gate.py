@@ -12,8 +12,7 @@ from .auth import Auth
 from .envelopes import read_event
 from .errors import Answer, Forbidden, KeysUnavailable, PushRefused, Unauthenticated, UnreadablePush
 from .events import MAX_BODY, SecretEvent
-from .telemetry import Event
-from .telemetry import entry as log
+from .telemetry import Event, Voice
 
 
 class Gate:
@@ -22,13 +21,15 @@ class Gate:
     Args:
         auth: who may push.
         wall: nanoseconds since the epoch.
+        voice: writes the log.
     """
 
     #: Bytes of a body that are worth reading; one more than the largest that is taken.
     READ_AT_MOST: Final = MAX_BODY + 1
 
-    def __init__(self, auth: Auth, *, wall: Callable[[], int] = time.time_ns) -> None:
+    def __init__(self, auth: Auth, *, wall: Callable[[], int] = time.time_ns, voice: Voice | None = None) -> None:
         self._auth = auth
+        self._voice = voice or Voice()
         self._wall = wall
 
     def admit(
@@ -48,18 +49,28 @@ class Gate:
         try:
             self._auth.verify(fields.get("authorization"))
         except PushRefused as exc:
-            return _refuse(exc)
+            return self._refuse(exc)
         if content_length is not None and content_length > MAX_BODY:
-            return _too_large()
+            return self._too_large()
         return lambda body: self._read(fields, body)
 
     def _read(self, headers: Mapping[str, str], body: bytes) -> SecretEvent | Answer:
         if len(body) > MAX_BODY:
-            return _too_large()
+            return self._too_large()
         try:
             return read_event(headers, body, received=self._wall())
         except PushRefused as exc:
-            return _refuse(exc)
+            return self._refuse(exc)
+
+    def _refuse(self, refusal: PushRefused) -> Answer:
+        level, event = _REFUSALS[type(refusal)]
+        self._voice(level, event, str(refusal), status=refusal.answer.status)
+        return refusal.answer
+
+    def _too_large(self) -> Answer:
+        text = f"an authentic push of more than {MAX_BODY} bytes was acknowledged"
+        self._voice(logging.ERROR, "push_too_large", text)
+        return Answer.TOO_LARGE
 
 
 _REFUSALS: Final[dict[type[PushRefused], tuple[int, Event]]] = {
@@ -68,17 +79,6 @@ _REFUSALS: Final[dict[type[PushRefused], tuple[int, Event]]] = {
     KeysUnavailable: (logging.ERROR, "keys_unavailable"),
     UnreadablePush: (logging.ERROR, "push_unreadable"),
 }
-
-
-def _refuse(refusal: PushRefused) -> Answer:
-    level, event = _REFUSALS[type(refusal)]
-    log(level, event, str(refusal), status=refusal.answer.status)
-    return refusal.answer
-
-
-def _too_large() -> Answer:
-    log(logging.ERROR, "push_too_large", f"an authentic push of more than {MAX_BODY} bytes was acknowledged")
-    return Answer.TOO_LARGE
 
 
 def folded(fields: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -41,7 +41,7 @@ class PushHandler:
         wall: Callable[[], int] = time.time_ns,
     ) -> None:
         self._cache = cache
-        self._gate = Gate(auth, wall=wall)
+        self._gate = Gate(auth, wall=wall, voice=cache.voice)
         self._clock = clock
         self._intake = Intake(cache, path="push", wall=wall)
         self._lock = threading.Lock()

@@ -11,7 +11,7 @@ from .errors import Answer, BoardError, ConfigurationError
 from .events import SecretEvent
 from .knowledge import SECOND, Knowledge
 from .names import SecretName
-from .telemetry import Event
+from .telemetry import Event, Voice
 from .telemetry import entry as log
 from .worker import Spread
 
@@ -19,6 +19,8 @@ from .worker import Spread
 #: Older messages are acknowledged whatever happens: their sending again slows every other message, and what is left
 #: to do is retried here.
 REDELIVERED_UNTIL: Final = 600 * SECOND
+
+_MS: Final = 1_000_000  # nanoseconds
 
 Path = Literal["push", "pull"]
 
@@ -36,6 +38,11 @@ _ANSWERED: Final[dict[Path, Event]] = {"push": "push_answered", "pull": "pull_an
 
 class Follower(Protocol):
     """What follows events: a `SecretCache`."""
+
+    @property
+    def voice(self) -> Voice:
+        """Writes the log."""
+        ...
 
     def announce(self, name: SecretName, news: Knowledge, *, deadline: float, path: str) -> Spread:
         """Take in what an event says of a secret."""
@@ -96,7 +103,8 @@ class Intake:
     def say(self, event: SecretEvent, answer: Answer) -> None:
         """Log how an event was answered."""
         level = {Answer.HELD_BACK: logging.ERROR, Answer.TRY_AGAIN: logging.WARNING}.get(answer, logging.INFO)
-        log(
+        now = self._wall()
+        self._cache.voice(
             level,
             _ANSWERED[self._path],
             f"{event.type} of {event.secret or 'no secret'}: {answer.reason}",
@@ -106,4 +114,7 @@ class Intake:
             message_id=event.message_id or None,
             answer=answer.name,
             status=answer.status if self._path == "push" else None,
+            event_ms=(now - event.stamp) / _MS if event.stamp else None,
+            publish_ms=(now - event.published) / _MS,
+            roll=True,
         )

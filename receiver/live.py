@@ -29,6 +29,7 @@ from .entry import (
 from .errors import SecretUnavailable, ValueRejected
 from .knowledge import LATEST, Knowledge
 from .looking import Looking
+from .moments import Moments
 from .overlap import Overlap
 from .predecessor import Predecessor
 from .report import Report, Substitute, say_adopted, say_rested, say_substitute
@@ -78,8 +79,9 @@ class LiveEntry:
         self.retry_at: float | None = None
         self.report = Report()
         self.callbacks = Callbacks(
-            str(declaration.name), lambda: self._served, clock=around.clock, jitter=around.jitter
+            str(declaration.name), lambda: self._served, clock=around.clock, jitter=around.jitter, voice=around.voice
         )
+        self._moments = Moments(clock=around.clock, wall=around.wall)
         # How often the value changed, and what it is since: one tuple, so that both are read at once.
         self._served: tuple[int, HeldValue[Any] | None] = (0, None)
         self._around = around
@@ -161,6 +163,7 @@ class LiveEntry:
         """Merge `news` without acting on it. Memory only."""
         with self._lock:
             self._state = told(self._state, news)
+            self._moments.told(behind=self.behind)
 
     def load(self, *, deadline: float, path: str) -> Rest:
         """Read the pin upstream, unless that has been done; the arguments are those of `refresh`."""
@@ -208,7 +211,9 @@ class LiveEntry:
             # Whoever flew was torn down in mid-air (a worker's abort): somebody else takes over.
 
     def _said(self, rest: Rest, path: str) -> Rest:
-        say_rested(self.declaration.name, rest.verdict, self.trouble, version=self.version, path=path)
+        say_rested(
+            self._around.voice, self.declaration.name, rest.verdict, self.trouble, version=self.version, path=path
+        )
         return rest
 
     def after_fork(self) -> None:
@@ -246,7 +251,7 @@ class LiveEntry:
             self._serve(found, changed=False, path=kind)
             self.report.substitute = kind
             self._retry_later()
-        say_substitute(self.declaration.name, kind, self.trouble)
+        say_substitute(self._around.voice, self.declaration.name, kind, self.trouble, version=found.version)
         return True
 
     def _stand_in(self) -> tuple[HeldValue[Any] | None, Substitute]:
@@ -309,10 +314,12 @@ class LiveEntry:
         return self._access(effect, payloads, deadline)
 
     def _access(self, access: Access, payloads: dict[int, bytes], deadline: float) -> Input:
+        began = self._around.clock()
         heard = ask(self._around, self.declaration.name, access, deadline=deadline)
         self.trouble = heard.trouble or self.trouble
         if isinstance(heard.happened, Found) and heard.data is not None:
             payloads[heard.happened.number] = heard.data
+            self._moments.fetched(self._around.clock() - began - access.pause)
         return heard.happened
 
     def _adopt(self, adopt: Adopt, payloads: dict[int, bytes], deadline: float, path: str) -> Input:
@@ -325,15 +332,22 @@ class LiveEntry:
         before = self._before()
         if self._around.observe and self.loaded and self.report.substitute is None:
             self.report.would = number
-            say_adopted(self.declaration.name, number, before=before, path=path, observed=True)
+            self._say(number, before, path, observed=True)
             return Adopted(adopt.held)
         changed = before is not None and (self.loaded or before != number)
         if self._overlap is not None:
             self._accept_before(self._overlap, number, deadline)
         self._serve(held, changed=changed, path=path)
-        say_adopted(self.declaration.name, number, before=before, path=path)
+        self._say(number, before, path)
         self.callbacks.changed()
         return Adopted(adopt.held)
+
+    def _say(self, number: int, before: int | None, path: str, *, observed: bool = False) -> None:
+        took = self._moments.taken(number, before, self.knowledge)
+        name, declared = self.declaration.name, self.declaration.as_fields()
+        say_adopted(
+            self._around.voice, name, number, before=before, path=path, observed=observed, **{**declared, **took}
+        )
 
     def _accept_before(self, overlap: Overlap, number: int, deadline: float) -> None:
         served = self._served[1] or self.last_good

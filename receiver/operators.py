@@ -14,7 +14,6 @@ from typing import Any, Final
 from .auth import Auth
 from .cache import SecretCache
 from .errors import BoardError, ConfigurationError, PushRefused
-from .telemetry import entry as log
 from .worker import Spread
 
 
@@ -101,7 +100,7 @@ class Operators:
         try:
             self._auth.verify(authorization)
         except PushRefused as exc:
-            log(logging.WARNING, "refused_operator", str(exc), status=exc.answer.status)
+            self._cache.voice(logging.WARNING, "refused_operator", str(exc), status=exc.answer.status)
             return Reply(exc.answer.status, {"error": exc.answer.reason})
         return None
 

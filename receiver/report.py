@@ -6,8 +6,7 @@ from typing import Final, Literal
 
 from .entry import Verdict
 from .names import SecretName
-from .telemetry import Event
-from .telemetry import entry as log
+from .telemetry import Event, Field, Voice
 
 
 #: What can stand in for a value that Secret Manager does not give: the one from before a fork, or the environment's.
@@ -33,35 +32,49 @@ class Report:
     would: int | None = None
 
 
-def say_adopted(name: SecretName, version: int, *, before: int | None, path: str, observed: bool = False) -> None:
+def say_adopted(
+    voice: Voice,
+    name: SecretName,
+    version: int,
+    *,
+    before: int | None,
+    path: str,
+    observed: bool = False,
+    **fields: Field,
+) -> None:
     """Log that an entry serves a version now, or would if its cache did not merely observe.
 
     Args:
+        voice: writes the log.
         name: the secret.
         version: the version.
         before: the one before; None where there was none.
         path: by which path the news came.
         observed: whether it is only said.
+        fields: what else is known of it.
     """
     event: Event = "loaded" if before is None else "stepped_back" if version < before else "refreshed"
     if observed or path == "backstop":
         event = "would_refresh" if observed else "backstop_found"
     text = f"{name} {'would now serve' if observed else 'now serves'} version {version}"
-    log(logging.INFO, event, text, secret=str(name), version=version, previous=before, path=path)
+    said: dict[str, Field] = {"secret": str(name), "version": version, "previous": before, "path": path}
+    voice(logging.INFO, event, text, roll=True, **{**said, **fields})
 
 
-def say_substitute(name: SecretName, kind: Substitute, trouble: str | None) -> None:
+def say_substitute(voice: Voice, name: SecretName, kind: Substitute, trouble: str | None, *, version: int) -> None:
     """Log that something stands in for a value that Secret Manager did not give, and why."""
     text = f"{name} is served from what was {_STANDS_IN[kind]}: {trouble}"
-    log(logging.ERROR, "fallback_served", text, secret=str(name), path=kind)
+    voice(logging.ERROR, "fallback_served", text, secret=str(name), version=version, path=kind)
 
 
-def say_rested(name: SecretName, verdict: Verdict, trouble: str | None, *, version: int | None, path: str) -> None:
+def say_rested(
+    voice: Voice, name: SecretName, verdict: Verdict, trouble: str | None, *, version: int | None, path: str
+) -> None:
     """Log where a refresh came to rest, unless all is well."""
     if verdict in _SAID:
         level, event, what = _SAID[verdict]
         text = f"{name} {what}{': ' + trouble if trouble else ''}"
-        log(level, event, text, secret=str(name), version=version, path=path)
+        voice(level, event, text, secret=str(name), version=version, path=path)
 
 
 _STANDS_IN: Final[dict[Substitute, str]] = {

@@ -184,8 +184,7 @@ class Siblings:
         return relay
 
     def _others(self) -> list[str]:
-        mine = self._membership.life.name if self._membership is not None else ""
-        return [name for name in self._named(SOCKET) if name != mine]
+        return [name for name in self._named(SOCKET) if name != self.member]
 
     def _named(self, kind: str) -> list[str]:
         try:
@@ -199,6 +198,15 @@ class Siblings:
         if membership is not None:
             with suppress(OSError):
                 (self._run_dir.path / f"{membership.life.name}{LAG}").unlink(missing_ok=True)
+
+    @property
+    def member(self) -> str:
+        """This worker's name among them; "" while it is none."""
+        return self._membership.life.name if self._membership is not None else ""
+
+    def members(self) -> list[str]:
+        """The names of all that were seen, this one included."""
+        return self._named(SOCKET)
 
     def stats(self) -> SiblingStats:
         """Count the members, for the status. A member that died since the last push may still be counted."""

@@ -9,6 +9,7 @@ from .entry import Access, Failed, Found, Input, Missing, Refused
 from .errors import AccessFailed, ConfigurationError, VersionMissing, VersionRefused
 from .names import SecretName
 from .source import SecretSource
+from .telemetry import Voice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +24,7 @@ class Surroundings:
         pause: waits for so many seconds.
         environ: where environment fallbacks are.
         observe: whether values are looked at only, never swapped.
+        voice: writes the log.
         learned: is told a declared name and the project number that an answer showed, before the answer is used.
     """
 
@@ -33,6 +35,7 @@ class Surroundings:
     pause: Callable[[float], None]
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     observe: bool = False
+    voice: Voice = field(default_factory=Voice)
     learned: Callable[[SecretName, str], None]
 
 

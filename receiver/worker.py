@@ -73,6 +73,7 @@ class Worker:
         wall: nanoseconds since the epoch.
         jitter: a number between 0 and 1 at each call.
         joined: called with the directory that the workers share, once this one has joined.
+        alive: called after each safety read of this worker.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class Worker:
         wall: Callable[[], int],
         jitter: Callable[[], float],
         joined: Callable[[Path], None],
+        alive: Callable[[], None],
     ) -> None:
         self._registry = registry
         self._key = key
@@ -94,6 +96,7 @@ class Worker:
         self._backstop = Backstop(backstop, look=self._look_for_all, patience=CATCH_UP, clock=clock, jitter=jitter)
         self._clock = clock
         self._joined = joined
+        self._alive = alive
         self._lock = threading.Lock()
         self._container: Container | None = None
         self._joining: threading.Event | None = None
@@ -186,6 +189,17 @@ class Worker:
         container, self._container = self._container, None
         if container is not None:
             container.after_fork()
+
+    @property
+    def member(self) -> str:
+        """This worker's name among those of its container; "" while it is no member."""
+        container = self._container
+        return container.member if container is not None else ""
+
+    def members(self) -> list[str]:
+        """The names of the container's workers, this one included."""
+        container = self._container
+        return container.members() if container is not None else []
 
     def stats(self) -> "SiblingStats":
         """How this worker stands with the others."""
@@ -389,6 +403,7 @@ class Worker:
             self.look(mine, deadline=self._clock() + 2 * UPSTREAM, path="backstop")
         except (BoardError, ConfigurationError) as exc:
             log(logging.ERROR, "board_unwritable", str(exc))
+        self._alive()
 
 
 #: Where a refresh may rest without anything being wrong.

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from receiver import Insecure, RefreshMiddleware, refresh_blueprint
 from receiver.handler import PushHandler
-from receiver.telemetry import LOGGER
+from receiver.telemetry import LOGGER, Voice
 from receiver.worker import Spread
 from tests.envelopes import (
     AUDIT,
@@ -97,6 +97,8 @@ CONTENTS = [
 
 class Cache:
     """Answers as it is told."""
+
+    voice = Voice()
 
     current = True
     spread = Spread.SETTLED

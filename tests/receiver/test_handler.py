@@ -13,6 +13,7 @@ from receiver.events import MAX_BODY
 from receiver.handler import DEADLINE, PushHandler
 from receiver.knowledge import SECOND, Knowledge
 from receiver.names import SecretName
+from receiver.telemetry import Voice
 from receiver.testing import InMemorySource
 from receiver.worker import Spread
 from tests.envelopes import (
@@ -32,6 +33,8 @@ from tests.envelopes import (
 
 class Cache:
     """What the handler asks of a cache; answers as it is told."""
+
+    voice = Voice()
 
     def __init__(self, spread=Spread.SETTLED):
         self.spread = spread
