@@ -11,14 +11,16 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from .declaration import Declaration
 from .declares import Declares
 from .errors import SecretUnavailable
+from .hearing import Events, Hearing
 from .hooks import at_exit, at_fork
 from .instance import Instance
 from .knowledge import Knowledge
+from .leaving import Leaving
 from .live import LiveEntry
 from .masters import in_a_master
 from .names import SecretName
@@ -33,6 +35,10 @@ from .threads import each
 from .upstream import Surroundings
 from .worker import LOADERS, UPSTREAM, Spread, Worker
 
+
+# Late: it needs an extra.
+if TYPE_CHECKING:
+    from .fleet.member import Fleet
 
 #: Seconds between two safety reads of a container, where nothing else is said.
 BACKSTOP: Final = 3600.0
@@ -75,6 +81,10 @@ class SecretCache(Declares):
             versions that no event announced; None for none.
         observe: fetch what events announce, log and count what would be swapped, and serve what was loaded at the
             start: for trying keyturn beside what refreshes secrets today.
+        events: how changes are heard of: "push" to the route, which reaches one instance of the service; "pull" from
+            a subscription that each instance makes for itself, which needs no route and no public address; or "both".
+        topic: where Secret Manager announces changes, its id or full name; needed for pulling.
+        spread: over how many seconds the instances of a fleet spread what they fetch for an event that they pulled.
         environ: the environment; the process's own where it is not given.
         clock: monotonic seconds.
         wall: nanoseconds since the epoch.
@@ -92,6 +102,9 @@ class SecretCache(Declares):
         run_dir: str | None = None,
         backstop: float | None = BACKSTOP,
         observe: bool = False,
+        events: Events = "push",
+        topic: str | None = None,
+        spread: float = 0.0,
         environ: Mapping[str, str] | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], int] = time.time_ns,
@@ -105,9 +118,12 @@ class SecretCache(Declares):
         self._location = location
         self._environ = os.environ if environ is None else environ
         self._instance = Instance(service=service, environ=self._environ)
+        self._hearing = Hearing(events, project, topic=topic, spread=spread)
+        self._fleet: Fleet | None = None
+        self._leaving = Leaving()
         self._own_source = source is None
         self._source = source or SecretManagerSource()
-        self._clock = clock
+        self._clock, self._wall, self._jitter = clock, wall, jitter
         self._registry = Registry()
         #: Writes the log in this cache's name.
         self.voice = Voice(self._who, roll=self._roll)
@@ -132,6 +148,7 @@ class SecretCache(Declares):
             jitter=jitter,
             joined=self._joined,
             alive=self._sign,
+            in_a_fleet=self._hearing.pulls,
         )
         self._roster = Roster(
             self.voice,
@@ -149,7 +166,8 @@ class SecretCache(Declares):
         Args:
             path: the file; needs `keyturn[manifest]`.
             service: the service's name in it.
-            settings: as for `SecretCache`; the project, the location and the service are the manifest's.
+            settings: as for `SecretCache`; the project, the location, the service, the topic and how it hears of
+                changes are the manifest's.
 
         Raises:
             ManifestError: something is wrong in the file; every problem is listed with its line and column.
@@ -158,8 +176,10 @@ class SecretCache(Declares):
         from .manifest import Manifest
 
         manifest = Manifest.read(os.fspath(path))
+        secrets = manifest.used_by(service)
+        settings = {"events": manifest.services[service].events, "topic": manifest.topic} | settings
         cache = cls(manifest.project, location=manifest.location, service=service, **settings)
-        for spec in manifest.used_by(service):
+        for spec in secrets:
             cache._declare(
                 Declaration(
                     name=SecretName(manifest.project, spec.name, spec.location),
@@ -276,6 +296,7 @@ class SecretCache(Declares):
             "instance": self._instance.id,
             "pid": os.getpid(),
             "mode": "frozen" if self._is_frozen() else "observing" if self._around.observe else "live",
+            "events": {"by": self._hearing.events, **(self._fleet.status() if self._fleet is not None else {})},
             "workers": {"seen": stats.members, "lagging": stats.lagging},
             "entries": [describe(entry, now=now) for entry in self._registry.all()],
         }
@@ -287,12 +308,22 @@ class SecretCache(Declares):
     def close(self) -> None:
         """Leave the container and close what the cache opened. Values that are loaded stay readable."""
         self._roster.stopping()
-        self._worker.leave()
+        fleet, self._fleet = self._fleet, None
+        if fleet is not None:
+            fleet.leave()
+        is_last = self._worker.leave(replaced=self._leaving.is_replaced if fleet is not None else None)
+        if fleet is not None:
+            if is_last:
+                fleet.delete()
+            fleet.close()
         if self._own_source:
             self._source.close()
 
     def after_fork(self) -> None:
         """In a forked child, called by the interpreter: let go of what is the parent's. Memory only."""
+        if self._fleet is not None:
+            self._fleet.after_fork()
+            self._leaving = Leaving()
         self._worker.after_fork()
         self._source.after_fork()
         self._registry.after_fork()
@@ -319,6 +350,18 @@ class SecretCache(Declares):
             self.voice(
                 logging.WARNING, "frozen", f"nothing is refreshed in this process, because {FREEZE_VARIABLE} is set"
             )
+        elif self._hearing.pulls:
+            self._fleet = self._fleet or self._hearing.fleet(
+                self,
+                whose=self._instance,
+                concerns=lambda name: bool(self._registry.concerned(name)),
+                call=self._worker.call,
+                clock=self._clock,
+                wall=self._wall,
+                jitter=self._jitter,
+            )
+            self._leaving.watch()
+            self._fleet.start(directory)
 
     def _roll(self) -> list[str]:
         return self._worker.members()
@@ -350,15 +393,17 @@ class SecretCache(Declares):
     def _read(self, entries: list[LiveEntry], *, seconds: float, path: str) -> None:
         master = in_a_master()
         path = "preload" if master else path  # which serves nobody
+        deadline = self._clock() + seconds
         if not master:
             self._worker.join()
+            if self._fleet is not None:
+                self._fleet.wait(seconds / 2, strict=path == "start")
         self._heed_freeze(entries)
-        deadline = self._clock() + seconds
         each(
             entries,
             lambda entry: entry.load(deadline=deadline, path=path),
             threads=LOADERS,
-            seconds=seconds,
+            seconds=deadline - self._clock(),
             name=path,
         )
         if master:

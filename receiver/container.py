@@ -162,10 +162,12 @@ class Container:
         """How this worker stands with the others."""
         return self._siblings.stats()
 
-    def leave(self) -> None:
-        """Stop listening and remove what is this worker's; the last one removes all."""
-        self._siblings.leave()
-        self._board.close()
+    def leave(self, *, replaced: Callable[[Callable[[], bool]], bool] | None = None) -> bool:
+        """Stop listening and remove what is this worker's; the last one removes all. See `Siblings.leave`."""
+        try:
+            return self._siblings.leave(replaced=replaced)
+        finally:
+            self._board.close()
 
     def after_fork(self) -> None:
         """In a forked child: let go of what is the parent's."""

@@ -66,6 +66,21 @@ class AccessFailed(SourceError):
         self.transient = transient
 
 
+class HearingFailed(KeyturnError):
+    """Pub/Sub did not do what the fleet asked of it.
+
+    Args:
+        message: says what was asked, and with which status it failed.
+        denied: whether somebody must grant something first.
+        missing: whether the subscription, or its topic, does not exist.
+    """
+
+    def __init__(self, message: str, *, denied: bool = False, missing: bool = False) -> None:
+        super().__init__(message)
+        self.denied = denied
+        self.missing = missing
+
+
 class PushRefused(KeyturnError):
     """A request to the push route was not taken; `answer` says how it is answered."""
 

@@ -4,7 +4,8 @@ An answer that is not 2xx asks Pub/Sub to send the message again; for a message 
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Final, Literal, Protocol
 
 from .errors import Answer, BoardError, ConfigurationError
@@ -67,41 +68,61 @@ class Intake:
         self._path: Path = path
         self._wall = wall
 
-    def take(self, event: SecretEvent, *, deadline: float, news: Knowledge | None = None) -> Answer:
+    def take(self, event: SecretEvent, *, deadline: float) -> Answer:
         """Apply one event and say, here and in the log, how it is answered.
 
         Args:
             event: the event.
             deadline: monotonic time by which this returns.
-            news: what is to be learnt with it, where that is more than what it says itself.
         """
-        if event.from_future:
-            log(
-                logging.WARNING,
-                "event_from_future",
-                "an event claims to be more than a minute later than its publication; its time was cut",
-                secret=str(event.secret),
-                message_id=event.message_id or None,
-            )
-        answer = self._spread(event, news or event.knowledge(), deadline)
+        return self.take_all([event], deadline=deadline)[0]
+
+    def take_all(self, events: Sequence[SecretEvent], *, deadline: float) -> list[Answer]:
+        """Apply events of one secret at once, so that a burst costs one refresh; see `take`.
+
+        Args:
+            events: at least one; all of the same secret.
+            deadline: monotonic time by which this returns.
+        """
+        for event in events:
+            if event.from_future:
+                log(
+                    logging.WARNING,
+                    "event_from_future",
+                    "an event claims to be more than a minute later than its publication; its time was cut",
+                    secret=str(event.secret),
+                    message_id=event.message_id or None,
+                )
+        return [
+            self._answer(event, spread) for event, spread in zip(events, self._spread(events, deadline), strict=True)
+        ]
+
+    def _answer(self, event: SecretEvent, answer: Answer) -> Answer:
         if answer is Answer.TRY_AGAIN and self._wall() - event.published > REDELIVERED_UNTIL:
             answer = Answer.HELD_BACK
-        self.say(event, answer)
+        self._say(event, answer)
         return answer
 
-    def _spread(self, event: SecretEvent, news: Knowledge | None, deadline: float) -> Answer:
-        if event.secret is None or (news is None and not event.climb):
-            return Answer.NO_NEWS
+    def _spread(self, events: Sequence[SecretEvent], deadline: float) -> list[Answer]:
+        lessons = [event.knowledge() for event in events]
+        taught = [lesson for lesson in lessons if lesson is not None]
+        spread = Answer.NO_NEWS
+        name = events[0].secret
         try:
-            if news is None:
-                return _SPREAD[self._cache.look(event.secret, deadline=deadline, path=self._path)]
-            return _SPREAD[self._cache.announce(event.secret, news, deadline=deadline, path=self._path)]
+            if name is not None and taught:
+                news = reduce(Knowledge.merge, taught)
+                spread = _SPREAD[self._cache.announce(name, news, deadline=deadline, path=self._path)]
+            elif name is not None and any(event.climb for event in events):
+                spread = _SPREAD[self._cache.look(name, deadline=deadline, path=self._path)]
         except (BoardError, ConfigurationError) as exc:
             log(logging.ERROR, "siblings_unreachable", str(exc))
-            return Answer.TRY_AGAIN
+            spread = Answer.TRY_AGAIN
+        return [
+            Answer.NO_NEWS if lesson is None and not event.climb else spread
+            for event, lesson in zip(events, lessons, strict=True)
+        ]
 
-    def say(self, event: SecretEvent, answer: Answer) -> None:
-        """Log how an event was answered."""
+    def _say(self, event: SecretEvent, answer: Answer) -> None:
         level = {Answer.HELD_BACK: logging.ERROR, Answer.TRY_AGAIN: logging.WARNING}.get(answer, logging.INFO)
         now = self._wall()
         self._cache.voice(

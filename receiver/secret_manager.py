@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final
 
+from .channels import ENDINGS, IMPORTS, OPTIONS, only_loopback
 from .errors import AccessFailed, ConfigurationError, SourceError, VersionMissing, VersionRefused
-from .interruptions import Endings, Imports
 from .names import SecretName, VersionName
 from .source import Payload
 from .threads import spawn
@@ -21,22 +21,10 @@ if TYPE_CHECKING:
 
 EMULATOR_VARIABLE: Final = "SECRET_MANAGER_EMULATOR_HOST"
 
-#: The client's own channel options, and one pool of connections per channel: a subchannel shared with a channel of
-#: the parent answers "wrong file descriptor generation" in a forked child.
-_OPTIONS: Final = (
-    ("grpc.max_send_message_length", -1),
-    ("grpc.max_receive_message_length", -1),
-    ("grpc.use_local_subchannel_pool", 1),
-)
-
 _NOT_READY: Final = "Google's client was not ready in time; what takes long is the search for credentials"
 
 _RETRY_FIRST: Final = 0.1
 _RETRY_MOST: Final = 1.0
-
-#: Forks are of the process, and so are these.
-_IMPORTS: Final = Imports()
-_ENDINGS: Final = Endings()
 
 
 class SecretManagerSource:
@@ -134,7 +122,7 @@ class SecretManagerSource:
 def _shut(opening: "Future[SecretManagerServiceClient]") -> None:
     if opening.exception() is None:
         opening.result().transport.close()  # type: ignore[no-untyped-call]
-        _ENDINGS.begin()
+        ENDINGS.begin()
 
 
 def _pauses() -> Iterator[float]:
@@ -147,8 +135,8 @@ def _pauses() -> Iterator[float]:
 def _connect(location: str) -> "SecretManagerServiceClient":
     emulator = os.environ.get(EMULATOR_VARIABLE)
     if emulator:
-        _only_loopback(emulator)
-    with _IMPORTS:
+        only_loopback(emulator, EMULATOR_VARIABLE)
+    with IMPORTS:
         import google.api_core.exceptions
         import google.auth
         import google_crc32c  # noqa: F401  # an access imports it, and must find it done
@@ -159,27 +147,13 @@ def _connect(location: str) -> "SecretManagerServiceClient":
         )
 
         if emulator:  # within, since grpc imports the half of itself when it makes a channel
-            return SecretManagerServiceClient(transport=Transport(channel=grpc.insecure_channel(emulator, _OPTIONS)))
+            return SecretManagerServiceClient(transport=Transport(channel=grpc.insecure_channel(emulator, OPTIONS)))
     # Without the lock: this may take long.
     credentials, _ = google.auth.default(default_scopes=Transport.AUTH_SCOPES)
     host = f"secretmanager.{location}.rep.googleapis.com" if location else "secretmanager.googleapis.com"
-    with _IMPORTS:
-        channel = Transport.create_channel(host, credentials=credentials, options=_OPTIONS)
+    with IMPORTS:
+        channel = Transport.create_channel(host, credentials=credentials, options=OPTIONS)
         return SecretManagerServiceClient(transport=Transport(host=host, channel=channel))
-
-
-def _only_loopback(address: str) -> None:
-    host = address.rpartition(":")[0].strip("[]")
-    import ipaddress
-
-    try:
-        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
-        raise ConfigurationError(
-            f"{EMULATOR_VARIABLE} must be a loopback address with a port, since nothing encrypts what goes there"
-        )
 
 
 def _checked(name: SecretName, version: str, given: str, data: bytes, crc32c: int) -> Payload:

@@ -22,6 +22,7 @@ from .names import SecretName
 from .registry import Registry
 from .telemetry import entry as log
 from .threads import each, spawn
+from .unconfirmed import Unconfirmed
 from .wake import Told, Wake
 
 
@@ -74,6 +75,7 @@ class Worker:
         jitter: a number between 0 and 1 at each call.
         joined: called with the directory that the workers share, once this one has joined.
         alive: called after each safety read of this worker.
+        in_a_fleet: whether every instance hears, so that news which no event confirms is a fault.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class Worker:
         jitter: Callable[[], float],
         joined: Callable[[Path], None],
         alive: Callable[[], None],
+        in_a_fleet: bool = False,
     ) -> None:
         self._registry = registry
         self._key = key
@@ -97,6 +100,7 @@ class Worker:
         self._clock = clock
         self._joined = joined
         self._alive = alive
+        self._in_a_fleet = in_a_fleet
         self._lock = threading.Lock()
         self._container: Container | None = None
         self._joining: threading.Event | None = None
@@ -104,6 +108,7 @@ class Worker:
         self._wake = Wake(self._check, patience=CATCH_UP, clock=clock, wall=wall)
         self._told = Told(clock=clock)
         self._called = 0.0
+        self._unconfirmed = Unconfirmed(clock=clock)
 
     @property
     def current(self) -> bool:
@@ -172,12 +177,19 @@ class Worker:
         self._backstop.plan()
         return container
 
-    def leave(self) -> None:
-        """Leave the container, where this process is a member."""
+    def call(self, since: float) -> None:
+        """Call all workers of the container to a wake check: news may have been missed since that monotonic second."""
+        container = self._container
+        if container is not None:
+            container.call(since)
+            self._called = max(self._called, since)
+            self._wake.begin(since)
+
+    def leave(self, *, replaced: Callable[[Callable[[], bool]], bool] | None = None) -> bool:
+        """Leave the container, where this process is a member; see `Siblings.leave`."""
         with self._lock:
             container, self._container = self._container, None
-        if container is not None:
-            container.leave()
+        return container is not None and container.leave(replaced=replaced)
 
     def after_fork(self) -> None:
         """In a forked child: it is no member, and the parent's membership stays the parent's. Memory only."""
@@ -186,6 +198,7 @@ class Worker:
         self._backstop.after_fork()
         self._wake.after_fork()
         self._told.after_fork()
+        self._unconfirmed.after_fork()
         container, self._container = self._container, None
         if container is not None:
             container.after_fork()
@@ -224,6 +237,7 @@ class Worker:
         entries = self._registry.concerned(name)
         if not entries:
             return Spread.NOT_OURS
+        self._confirm(entries, news)
         settled = self._settled.get(name)
         if settled is not None and settled.merge(news) is settled and not any(e.behind for e in entries):
             return Spread.KNOWN
@@ -323,7 +337,9 @@ class Worker:
 
     def _hear(self, name: SecretName, news: Knowledge) -> bool:
         well = not any(_may_mend(rest) for rest in self._apply(name, news, path="sibling"))
-        self._told.note(entry.declaration.key for entry in self._registry.concerned(name))
+        entries = self._registry.concerned(name)
+        self._told.note(entry.declaration.key for entry in entries)
+        self._confirm(entries, news)
         return well
 
     def _check(self, since: float) -> None:
@@ -388,6 +404,7 @@ class Worker:
                 due.append(entry)
         self._refresh(due, path="retry", deadline=now + UPSTREAM, patience=0)
         self._backstop.tick()
+        self._say_unconfirmed()
 
     def _look_for_all(self) -> None:
         container, every = self._container, self._every
@@ -400,10 +417,25 @@ class Worker:
                 for entry in self._registry.all()
                 if _is_followed(entry) and not container.claim(f"backstop-{_digest(entry)}", every=every * _FRESH)
             ]
+            before = [entry.version for entry in mine]
             self.look(mine, deadline=self._clock() + 2 * UPSTREAM, path="backstop")
         except (BoardError, ConfigurationError) as exc:
             log(logging.ERROR, "board_unwritable", str(exc))
+        else:
+            for entry, version in zip(mine, before, strict=True):
+                if entry.version is not None and entry.version > (version or 0) and entry.report.path == "backstop":
+                    self._unconfirmed.note(entry.declaration.name, entry.version)
         self._alive()
+
+    def _confirm(self, entries: list[LiveEntry], news: Knowledge) -> None:
+        for entry in entries:
+            self._unconfirmed.confirm(entry.declaration.name, news)
+
+    def _say_unconfirmed(self) -> None:
+        for name, version in self._unconfirmed.overdue():
+            if self._in_a_fleet:
+                text = f"no event has told of version {version} of {name}, which a safety read found: see its topic"
+                log(logging.ERROR, "unconfirmed", text, secret=str(name), version=version)
 
 
 #: Where a refresh may rest without anything being wrong.

@@ -24,9 +24,9 @@ TRACE = ["forms", "times", "acts", "signs", "answer", "causes", "verdict", "repo
 ADAPTERS = {
     "cloudevents": {"cloud_events"},
     "flask": {"flask"},
-    "google": {"secret_manager"},
+    "google": {"secret_manager", "subscriptions"},
     "google_crc32c": {"secret_manager"},
-    "grpc": {"secret_manager"},
+    "grpc": {"secret_manager", "subscriptions"},
     "jwt": {"auth", "keys"},
     "yaml": {"document"},
 }

@@ -105,7 +105,7 @@ def test_every_log_event_is_explained():
 
 def test_every_log_event_is_used():
     """No event stands in the list that no code writes."""
-    code = "".join(path.read_text() for path in (ROOT / "receiver").glob("*.py") if path.name != "telemetry.py")
+    code = "".join(path.read_text() for path in (ROOT / "receiver").rglob("*.py") if path.name != "telemetry.py")
 
     assert [] == [event for event in get_args(Event) if f'"{event}"' not in code]
 
@@ -119,8 +119,8 @@ def test_every_answer_is_explained():
 
 def test_every_variable_is_explained():
     """The variables that the receiver reads are those of the settings table."""
-    code = "".join(path.read_text() for path in (ROOT / "receiver").glob("*.py"))
-    read = set(re.findall(r'"((?:KEYTURN|K|SECRET_MANAGER)_[A-Z_]+)"', code))
+    code = "".join(path.read_text() for path in (ROOT / "receiver").rglob("*.py"))
+    read = set(re.findall(r'"((?:KEYTURN|K|SECRET_MANAGER|PUBSUB|GCE)_[A-Z_]+)"', code))
 
     assert read == set(rows("variable"))
 

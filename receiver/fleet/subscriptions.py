@@ -1,0 +1,306 @@
+"""Pub/Sub as the fleet uses it, through the official client: subscriptions made, sought, pulled, listed, deleted."""
+
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from ..channels import ENDINGS, IMPORTS, OPTIONS, only_loopback
+from ..errors import ConfigurationError, HearingFailed
+from ..knowledge import SECOND
+from .rules import ACK_DEADLINE, BACK, BACKOFF, EXPIRES, Found
+
+
+if TYPE_CHECKING:
+    from google.cloud.pubsub_v1 import SubscriberClient
+
+
+EMULATOR_VARIABLE: Final = "PUBSUB_EMULATOR_HOST"
+
+#: Seconds for one call. A subscription takes Pub/Sub a second or two to make.
+_CALL: Final = 5.0
+#: Messages in hand at once; they are a kilobyte each, and a burst of one secret's is one piece of work.
+_IN_HAND: Final = 1000
+#: Seconds that leaving waits for the stream's threads.
+_FAREWELL: Final = 1.0
+#: As the client's own channels have it: without it, nobody notices a connection that a firewall has dropped.
+_KEEPALIVE: Final = (("grpc.keepalive_time_ms", 30_000), ("grpc.max_metadata_size", 4 * 1024 * 1024))
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message that was pulled.
+
+    Args:
+        attributes: Pub/Sub's.
+        data: likewise.
+        message_id: likewise.
+        published: in nanoseconds since the epoch.
+        answer: acknowledges it, or asks for it again; to be called once.
+    """
+
+    attributes: Mapping[str, str]
+    data: bytes
+    message_id: str
+    published: int
+    answer: Callable[[bool], None]
+
+
+class Stream:
+    """Messages on their way here; made by `Subscriptions.pull`. Thread-safe."""
+
+    def __init__(self, future: Any) -> None:
+        self._future = future
+
+    @property
+    def failure(self) -> HearingFailed | None:
+        """Why it has ended; None while messages come."""
+        if not self._future.done():
+            return None
+        return _told("pull", self._future.exception())
+
+    def close(self) -> None:
+        """End it, within a second or so."""
+        self._future.cancel()
+        with suppress(Exception):  # whatever it ended with, it has ended
+            self._future.result(timeout=_FAREWELL)
+
+
+class Subscriptions:
+    """One project's subscriptions. Thread-safe.
+
+    Nothing is imported, read from the environment or connected before the first use. PUBSUB_EMULATOR_HOST (a loopback
+    address) points it at a local server instead.
+
+    Args:
+        topic: the full name of the topic.
+        project: the project that the subscriptions belong to.
+    """
+
+    def __init__(self, topic: str, *, project: str) -> None:
+        self.topic = topic
+        self._project = project
+        self._lock = threading.Lock()
+        self._client: SubscriberClient | None = None
+        # A parent's: kept, so that nobody closes a channel that is not this process's.
+        self._inherited: list[Any] = []
+
+    def open(self, subscription: str, *, labels: Mapping[str, str], now: int) -> None:
+        """Make a subscription and seek it back, or take over the one that this instance made before.
+
+        Args:
+            subscription: its id.
+            labels: what it is to say.
+            now: nanoseconds since the epoch.
+
+        Raises:
+            HearingFailed: it could not be made.
+            ConfigurationError: the local server's address is not a loopback one.
+        """
+        path = self._path(subscription)
+        with _as_failure("make its subscription") as exceptions:
+            try:
+                self._make(path, labels)
+            except exceptions.AlreadyExists:
+                if self._ready().get_subscription(subscription=path, timeout=_CALL, retry=None).topic == self.topic:
+                    return
+                # Its topic was deleted, and one of the same name was made since.
+                self._ready().delete_subscription(subscription=path, timeout=_CALL, retry=None)
+                self._make(path, labels)
+        # What a seek brings makes stale reads harmless; without it they are as harmless as for an instance by push.
+        with suppress(HearingFailed), _as_failure("seek"):
+            self._ready().seek(request={"subscription": path, "time": _time(now - BACK)}, timeout=_CALL, retry=None)
+
+    def _make(self, path: str, labels: Mapping[str, str]) -> None:
+        self._ready().create_subscription(
+            request={
+                "name": path,
+                "topic": self.topic,
+                "labels": dict(labels),
+                "ack_deadline_seconds": ACK_DEADLINE,
+                "message_retention_duration": {"seconds": EXPIRES},
+                "expiration_policy": {"ttl": {"seconds": EXPIRES}},
+                "retry_policy": {
+                    "minimum_backoff": {"seconds": BACKOFF[0]},
+                    "maximum_backoff": {"seconds": BACKOFF[1]},
+                },
+            },
+            timeout=_CALL,
+            retry=None,
+        )
+
+    def pull(self, subscription: str, heard: Callable[[Message], None]) -> Stream:
+        """Have messages brought here from now on; connections that break are made anew by the client.
+
+        Args:
+            subscription: its id.
+            heard: is given each message, on a thread of the client's; must be quick.
+
+        Raises:
+            HearingFailed: the process is ending.
+        """
+        with _as_failure("pull"):
+            from google.cloud.pubsub_v1.types import FlowControl
+
+            return Stream(
+                self._ready().subscribe(
+                    self._path(subscription),
+                    callback=lambda message: heard(_message(message)),
+                    flow_control=FlowControl(max_messages=_IN_HAND),
+                    scheduler=_at_once(),
+                )
+            )
+
+    def renew(self, subscription: str, *, labels: Mapping[str, str]) -> None:
+        """Say on the subscription that its instance lives.
+
+        Raises:
+            HearingFailed: it could not be said.
+        """
+        with _as_failure("label its subscription"):
+            self._ready().update_subscription(
+                request={
+                    "subscription": {"name": self._path(subscription), "labels": dict(labels)},
+                    "update_mask": {"paths": ["labels"]},
+                },
+                timeout=_CALL,
+                retry=None,
+            )
+
+    def all(self) -> Iterator[Found]:
+        """Every subscription of the project, page by page.
+
+        Raises:
+            HearingFailed: they could not be listed.
+        """
+        with _as_failure("list subscriptions"):
+            listed = self._ready().list_subscriptions(
+                request={"project": f"projects/{self._project}", "page_size": 1000}, timeout=_CALL, retry=None
+            )
+            for one in listed:
+                yield Found(one.name, one.topic, dict(one.labels))
+
+    def delete(self, subscription: str) -> None:
+        """Delete a subscription, by its id or its full name; one that is gone already is none to delete.
+
+        Raises:
+            HearingFailed: it could not be deleted; it expires by itself in a day.
+        """
+        path = subscription if "/" in subscription else self._path(subscription)
+        with _as_failure("delete a subscription") as exceptions, suppress(exceptions.NotFound):
+            self._ready().delete_subscription(subscription=path, timeout=_CALL, retry=None)
+
+    def close(self) -> None:
+        """Close this process's channel; the next use opens a new one."""
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+            ENDINGS.begin()
+
+    def after_fork(self) -> None:
+        """Forget the parent's client without touching it."""
+        self._lock = threading.Lock()
+        self._inherited.append(self._client)
+        self._client = None
+
+    def _path(self, subscription: str) -> str:
+        return f"projects/{self._project}/subscriptions/{subscription}"
+
+    def _ready(self) -> "SubscriberClient":
+        with self._lock:
+            if self._client is None:
+                self._client = _connect()
+            return self._client
+
+
+def _connect() -> "SubscriberClient":
+    emulator = os.environ.get(EMULATOR_VARIABLE)
+    if emulator:
+        only_loopback(emulator, EMULATOR_VARIABLE)
+    with IMPORTS:
+        import google.auth
+        import grpc
+        from google.cloud.pubsub_v1 import SubscriberClient
+        from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport as Transport
+
+        options = (*OPTIONS, *_KEEPALIVE)
+        if emulator:
+            return SubscriberClient(transport=Transport(channel=grpc.insecure_channel(emulator, options)))
+    credentials, _ = google.auth.default(default_scopes=Transport.AUTH_SCOPES)
+    with IMPORTS:
+        channel = Transport.create_channel("pubsub.googleapis.com", credentials=credentials, options=options)
+        return SubscriberClient(transport=Transport(channel=channel))
+
+
+def _at_once() -> Any:
+    """A scheduler without threads: what it calls is quick, and a pool would be joined at the interpreter's exit."""
+    from google.cloud.pubsub_v1.subscriber.scheduler import Scheduler
+
+    class AtOnce(Scheduler):  # type: ignore[misc]  # it has no annotations
+        def __init__(self) -> None:
+            self._queue: queue.Queue[Any] = queue.Queue()
+
+        @property
+        def queue(self) -> "queue.Queue[Any]":
+            return self._queue
+
+        def schedule(self, callback: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+            callback(*args, **kwargs)
+
+        def shutdown(self, await_msg_callbacks: bool = False) -> list[Any]:  # noqa: ARG002  # as it is called
+            return []
+
+    return AtOnce()
+
+
+def _message(pulled: Any) -> Message:
+    published = pulled.publish_time
+
+    def answer(done: bool) -> None:
+        (pulled.ack if done else pulled.nack)()
+
+    return Message(
+        dict(pulled.attributes),
+        pulled.data,
+        pulled.message_id,
+        int(published.timestamp()) * SECOND + published.microsecond * 1000,
+        answer,
+    )
+
+
+def _time(nanoseconds: int) -> dict[str, int]:
+    return {"seconds": nanoseconds // SECOND, "nanos": nanoseconds % SECOND}
+
+
+@contextmanager
+def _as_failure(what: str) -> Iterator[Any]:
+    from google.api_core import exceptions
+
+    try:
+        yield exceptions
+    except (HearingFailed, ConfigurationError):
+        raise
+    except Exception as exc:  # the client raises its own, grpc's, google-auth's and, at the end, Python's
+        raise _told(what, exc) from exc
+
+
+def _told(what: str, exc: BaseException | None) -> HearingFailed:
+    from google.api_core import exceptions
+    from google.auth.exceptions import GoogleAuthError
+
+    kind = type(exc).__name__
+    match exc:
+        case exceptions.NotFound():
+            return HearingFailed(f"cannot {what}: it, or the topic, does not exist", missing=True)
+        case exceptions.Forbidden() | exceptions.Unauthorized():
+            return HearingFailed(f"cannot {what}: permission denied", denied=True)
+        case GoogleAuthError():
+            return HearingFailed(f"cannot {what}: no usable Google credentials ({kind})", denied=True)
+        case exceptions.GoogleAPICallError():
+            return HearingFailed(f"cannot {what}: {kind} ({exc.code})")
+        case _:
+            return HearingFailed(f"cannot {what}: {kind}")

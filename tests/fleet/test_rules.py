@@ -1,0 +1,163 @@
+"""What the fleet decides, without a network."""
+
+import re
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from receiver.fleet import rules
+from receiver.fleet.rules import Found
+from receiver.fleet.seats import Seats
+from receiver.knowledge import SECOND
+
+
+HOUR = 3600 * SECOND
+TOPIC = "projects/p/topics/secret-events"
+
+names = st.text(max_size=300)
+tokens = st.from_regex(r"\A[0-9a-f]{12}\Z")
+
+
+class TestNames:
+    """What a subscription is called, and what its labels say."""
+
+    @given(service=names, instance=names, token=tokens, seat=st.integers(0, 2))
+    def test_any_name_makes_a_valid_subscription(self, service, instance, token, seat):
+        """Whatever services and pods are called, Pub/Sub takes the id, and the token is in it whole."""
+        name = rules.subscription_id(service, instance, token, seat=seat)
+
+        assert re.fullmatch(r"[a-z][a-z0-9-]{2,254}", name)
+        assert token in name
+
+    @given(service=names, instance=names, token=tokens)
+    def test_no_two_containers_share_a_subscription(self, service, instance, token):
+        """Containers of one pod differ by their token, and a stand-in has a subscription of its own."""
+        other = token[:-1] + ("0" if token[-1] != "0" else "1")
+        all_of_them = {
+            rules.subscription_id(service, instance, one, seat=seat) for one in (token, other) for seat in range(3)
+        }
+
+        assert 6 == len(all_of_them)
+
+    @given(service=names, instance=names, now=st.integers(0, 2**62))
+    def test_labels_are_valid(self, service, instance, now):
+        """Every label is one that Pub/Sub takes."""
+        found = rules.labels(service, instance, now=now)
+
+        assert all(re.fullmatch(r"[a-z0-9-]{0,63}", value) for value in found.values())
+
+
+class TestOrphans:
+    """Whose subscription may be removed."""
+
+    @pytest.mark.parametrize(
+        ("changed", "age", "orphan"),
+        [
+            ({}, 4 * HOUR, True),
+            ({}, 2 * HOUR, False),
+            ({}, -4 * HOUR, False),
+            ({"topic": "projects/p/topics/other"}, 4 * HOUR, False),
+            ({"labels": {}}, 4 * HOUR, False),
+            ({"labels": {rules.SERVICE: "other", rules.SEEN: "0"}}, 4 * HOUR, False),
+            ({"labels": {rules.SERVICE: "pay", rules.SEEN: "soon"}}, 4 * HOUR, False),
+        ],
+        ids=str,
+    )
+    def test_an_orphan_is_ours_and_old(self, changed, age, orphan):
+        """Only what this service left on this topic, and what has given no sign for three hours, is an orphan."""
+        now = 1_000_000 * SECOND + age
+        made = {"name": "s", "topic": TOPIC, "labels": rules.labels("pay", "i", now=1_000_000 * SECOND)} | changed
+
+        assert orphan is rules.is_orphan(Found(**made), topic=TOPIC, service="pay", now=now)
+
+    @given(alive=st.integers(0, 100_000), jitter=st.floats(0, 1))
+    def test_a_large_fleet_does_not_sweep_more_often(self, alive, jitter):
+        """However many instances there are, they sweep about four times an hour together, and each once at most."""
+        period = rules.next_sweep(alive, jitter)
+
+        assert period >= rules.RENEWED / 2
+        assert alive * rules.RENEWED / period <= 2 * rules.SWEEPS + (alive if alive < rules.SWEEPS else 0)
+
+
+class Clock:
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+class TestSeats:
+    """Who leads. Record locks exclude processes; within one, the book of locks does, so two objects stand for two."""
+
+    @pytest.fixture
+    def clock(self):
+        return Clock()
+
+    @pytest.fixture
+    def sit(self, tmp_path, clock):
+        made = []
+
+        def seats():
+            made.append(Seats(tmp_path, clock=clock))
+            return made[-1]
+
+        yield seats
+        for one in made:
+            one.release()
+
+    def test_one_leads(self, sit):
+        """The first takes the first seat, and the others wait."""
+        first, second = sit(), sit()
+
+        assert (0, None, 0, None) == (first.claim(), second.claim(), first.claim(), second.claim())
+
+    def test_who_leaves_is_followed(self, sit):
+        """The next look after the leader has gone finds the seat free."""
+        first, second = sit(), sit()
+        assert (0, None) == (first.claim(), second.claim())
+        first.release()
+
+        assert 0 == second.claim()
+
+    def test_a_silent_leader_is_stood_in_for(self, sit, clock):
+        """Who holds the lock and says nothing for three seconds has somebody beside it, until it speaks again."""
+        first, second, third = sit(), sit(), sit()
+        first.claim()
+        assert (None, None) == (second.claim(), third.claim())
+        clock.now += rules.SILENT + 0.1
+
+        assert (1, None) == (second.claim(), third.claim())
+        assert 0 == first.claim()
+        assert (None, None) == (second.claim(), third.claim())
+
+    def test_a_stand_in_moves_up(self, sit, clock):
+        """When the stopped leader is killed, its stand-in takes its seat."""
+        first, second = sit(), sit()
+        first.claim()
+        second.claim()
+        clock.now += rules.SILENT + 0.1
+        assert 1 == second.claim()
+        first.release()
+
+        assert 0 == second.claim()
+
+    def test_a_slow_follower_counts_only_what_it_saw(self, sit, clock):
+        """A sign that is old when a worker first looks says nothing: the leader may be about to speak."""
+        first, second = sit(), sit()
+        first.claim()
+        clock.now += 100
+
+        assert None is second.claim()
+
+    def test_signs_are_the_machine_s_seconds(self, tmp_path):
+        """A leader's sign is its monotonic second, so that a clock that is set does not make it silent."""
+        seats = Seats(tmp_path, clock=time.monotonic)
+        before = time.monotonic()
+        seats.claim()
+        sign = (tmp_path / "seat-0").stat().st_mtime_ns / SECOND
+        seats.release()
+
+        assert before <= sign + 0.001 <= time.monotonic() + 0.002
