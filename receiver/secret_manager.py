@@ -1,5 +1,6 @@
 """The source that is Google Secret Manager, through the official client."""
 
+import logging
 import os
 import random
 import threading
@@ -10,8 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .channels import ENDINGS, IMPORTS, OPTIONS, only_loopback
 from .errors import AccessFailed, ConfigurationError, SourceError, VersionMissing, VersionRefused
+from .greenlets import let_grpc_yield
 from .names import SecretName, VersionName
 from .source import Payload
+from .telemetry import entry as log
 from .threads import spawn
 
 
@@ -20,8 +23,15 @@ if TYPE_CHECKING:
 
 
 EMULATOR_VARIABLE: Final = "SECRET_MANAGER_EMULATOR_HOST"
+FORKS_VARIABLE: Final = "GRPC_ENABLE_FORK_SUPPORT"
 
 _NOT_READY: Final = "Google's client was not ready in time; what takes long is the search for credentials"
+
+_FORK_UNSUPPORTED: Final = (
+    f"{FORKS_VARIABLE} is off and Google's client was used before this process was forked, so its calls may hang or "
+    "fail here: leave the variable unset, or do not load before the fork"
+)
+_OFF: Final = frozenset({"0", "false", "n", "no"})
 
 _RETRY_FIRST: Final = 0.1
 _RETRY_MOST: Final = 1.0
@@ -39,6 +49,7 @@ class SecretManagerSource:
         self._clients: dict[str, Future[SecretManagerServiceClient]] = {}
         # Clients of a parent process: kept, so that nobody closes a channel that is not this process's.
         self._inherited: list[Any] = []
+        self._made = self._forked = False  # whether this process has made a client, and whether an ancestor had
 
     def access(self, name: SecretName, version: str, *, timeout: float) -> Payload:
         """Read one version; see `SecretSource.access`. The whole of it, retries included, ends within `timeout`.
@@ -78,6 +89,7 @@ class SecretManagerSource:
         self._lock = threading.Lock()
         self._inherited.append(self._clients)
         self._clients = {}
+        self._forked, self._made = self._forked or self._made, False
 
     def close(self) -> None:
         """Close this process's channels; the next access opens new ones."""
@@ -91,12 +103,11 @@ class SecretManagerSource:
         # search for credentials: without any it asks a metadata server that may not exist, for 12 s. The lock is not
         # held meanwhile, and other locations do not wait.
         location = name.location
+        made: Future[SecretManagerServiceClient] = Future()
         with self._lock:
-            opening = self._clients.get(location)
-            if opening is None:
-                made: Future[SecretManagerServiceClient] = Future()
-                spawn(lambda: self._open(location, made), name="connect")
-                opening = self._clients[location] = made
+            opening = self._clients.setdefault(location, made)
+        if opening is made:
+            self._start(location, made)
         try:
             failed = opening.exception(max(0.0, deadline - time.monotonic()))
         except TimeoutError:
@@ -105,17 +116,32 @@ class SecretManagerSource:
             return opening.result()
         if isinstance(failed, ConfigurationError):
             raise ConfigurationError(str(failed))
+        if isinstance(failed, AccessFailed):
+            raise AccessFailed(f"{name}: {failed}", transient=failed.transient)
         raise AccessFailed(f"{name}: no usable Google credentials ({type(failed).__name__})", transient=False)
+
+    def _start(self, location: str, opening: "Future[SecretManagerServiceClient]") -> None:
+        if self._forked and os.environ.get(FORKS_VARIABLE, "").strip().lower() in _OFF:
+            self._forked = False  # said once
+            log(logging.WARNING, "fork_unsupported", _FORK_UNSUPPORTED)
+        try:
+            spawn(lambda: self._open(location, opening), name="connect")
+        except RuntimeError:  # out of threads, or the interpreter is going down
+            self._failed(location, opening, AccessFailed("no thread could be started", transient=True))
+
+    def _failed(self, location: str, opening: "Future[SecretManagerServiceClient]", exc: BaseException) -> None:
+        with self._lock:
+            if self._clients.get(location) is opening:
+                del self._clients[location]
+        opening.set_exception(exc)
 
     def _open(self, location: str, opening: "Future[SecretManagerServiceClient]") -> None:
         try:
             client = _connect(location)
         except Exception as exc:  # noqa: BLE001  # whoever waits is told, and nobody else is there to be told
-            with self._lock:
-                if self._clients.get(location) is opening:
-                    del self._clients[location]
-            opening.set_exception(exc)
+            self._failed(location, opening, exc)
         else:
+            self._made = True
             opening.set_result(client)
 
 
@@ -146,6 +172,7 @@ def _connect(location: str) -> "SecretManagerServiceClient":
             SecretManagerServiceGrpcTransport as Transport,
         )
 
+        let_grpc_yield()
         if emulator:  # within, since grpc imports the half of itself when it makes a channel
             return SecretManagerServiceClient(transport=Transport(channel=grpc.insecure_channel(emulator, OPTIONS)))
     # Without the lock: this may take long.

@@ -26,7 +26,7 @@ ADAPTERS = {
     "flask": {"flask"},
     "google": {"secret_manager", "subscriptions"},
     "google_crc32c": {"secret_manager"},
-    "grpc": {"secret_manager", "subscriptions"},
+    "grpc": {"greenlets", "secret_manager", "subscriptions"},
     "jwt": {"auth", "keys"},
     "yaml": {"document"},
 }

@@ -153,6 +153,17 @@ class AsgiService(Service):
         ]
 
 
+class PlainService(Service):
+    """`python plain.py`: Flask's own server, with the debugger and its reloader where TEST_WATCHED names a file."""
+
+    def server(self) -> list[str]:
+        return ["tests.service.plain", str(self.port)]
+
+    def answers(self) -> int | None:
+        """Which process answers; None where none does at this moment."""
+        return next(iter(self.seen()), None)
+
+
 def environment(cloud: LocalCloud, run_dir: str) -> dict[str, str]:
     """What services and programs of these tests are started with."""
     return {
