@@ -6,13 +6,13 @@ start of each request and merges the board before the request runs.
 """
 
 import logging
+import math
 import threading
 from collections.abc import Callable, Iterable
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from .backstop import Backstop
 from .callbacks import PATIENCE
 from .entry import Rest, Verdict
 from .errors import BoardError, ConfigurationError
@@ -96,8 +96,9 @@ class Worker:
         self._key = key
         self._run_dir = run_dir
         self._every = backstop
-        self._backstop = Backstop(backstop, look=self._look_for_all, patience=CATCH_UP, clock=clock, jitter=jitter)
+        self._backstop_at = math.inf
         self._clock = clock
+        self._jitter = jitter
         self._joined = joined
         self._alive = alive
         self._in_a_fleet = in_a_fleet
@@ -112,17 +113,9 @@ class Worker:
 
     @property
     def current(self) -> bool:
-        """Whether this worker was awake, has heard all that its container has, and no safety read is overdue.
-
-        Never waits: a few readings of memory and clocks.
-        """
+        """Whether this worker was awake and has heard all that its container has; reads memory and clocks only."""
         container = self._container
-        return (
-            container is not None
-            and container.seen == container.generation
-            and self._clock() < self._backstop.overdue_at
-            and not self._wake.due
-        )
+        return container is not None and container.seen == container.generation and not self._wake.due
 
     def join(self) -> "Container":
         """Become a member of the container, where this process is none yet.
@@ -174,7 +167,7 @@ class Worker:
             container.seen = generation
         self._called = container.called()
         self._wake.started()
-        self._backstop.plan()
+        self._plan_backstop()
         return container
 
     def call(self, since: float) -> None:
@@ -195,7 +188,6 @@ class Worker:
         """In a forked child: it is no member, and the parent's membership stays the parent's. Memory only."""
         self._lock = threading.Lock()
         self._joining = None
-        self._backstop.after_fork()
         self._wake.after_fork()
         self._told.after_fork()
         self._unconfirmed.after_fork()
@@ -229,8 +221,6 @@ class Worker:
         self._wake.wait()
         if container.seen != container.generation:
             self._catch_up(container)
-        if self._clock() >= self._backstop.overdue_at:
-            self._backstop.make_up()
 
     def announce(self, name: SecretName, news: Knowledge, *, deadline: float, path: str) -> Spread:
         """Take in what an event says of a secret, here and in every other worker; see `SecretCache.announce`."""
@@ -347,6 +337,7 @@ class Worker:
         container = self._container
         if container is None:
             return
+        self._plan_backstop()  # this is as good as one
         mine: list[LiveEntry] = []
         theirs: list[LiveEntry] = []
         for entry in self._registry.all():
@@ -403,8 +394,14 @@ class Worker:
                 entry.retry_at = now + 2 * UPSTREAM  # should nothing come of it, for want of threads
                 due.append(entry)
         self._refresh(due, path="retry", deadline=now + UPSTREAM, patience=0)
-        self._backstop.tick()
+        if now >= self._backstop_at:
+            spawn(self._look_for_all, name="backstop")
+            self._plan_backstop()
         self._say_unconfirmed()
+
+    def _plan_backstop(self) -> None:
+        if self._every is not None:
+            self._backstop_at = self._clock() + self._every * (_FRESH + self._jitter())
 
     def _look_for_all(self) -> None:
         container, every = self._container, self._every
