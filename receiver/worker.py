@@ -337,7 +337,9 @@ class Worker:
         container = self._container
         if container is None:
             return
-        self._plan_backstop()  # this is as good as one
+        is_safety_read = self._clock() >= self._backstop_at
+        if is_safety_read:
+            self._plan_backstop()
         mine: list[LiveEntry] = []
         theirs: list[LiveEntry] = []
         for entry in self._registry.all():
@@ -350,6 +352,8 @@ class Worker:
             log(logging.ERROR, "board_unwritable", str(exc))
         awaited = [entry.declaration.key for entry in theirs]
         self._told.wait(awaited, since=since, seconds=deadline - self._clock())
+        if is_safety_read:
+            self._alive()
 
     def _catch_up(self, container: "Container") -> None:
         try:
@@ -394,7 +398,7 @@ class Worker:
                 entry.retry_at = now + 2 * UPSTREAM  # should nothing come of it, for want of threads
                 due.append(entry)
         self._refresh(due, path="retry", deadline=now + UPSTREAM, patience=0)
-        if now >= self._backstop_at:
+        if now >= self._backstop_at and not self._wake.due:  # a wake check that is under way is one
             spawn(self._look_for_all, name="backstop")
             self._plan_backstop()
         self._say_unconfirmed()
