@@ -64,7 +64,7 @@ class Service:
 
     def server(self) -> list[str]:
         workers, bind = str(self.workers), f"127.0.0.1:{self.port}"
-        options = ["--workers", workers, "--bind", bind, "--graceful-timeout", "3", "--no-control-socket"]
+        options = ["--workers", workers, "--bind", bind, "--graceful-timeout", "8", "--no-control-socket"]
         return ["gunicorn", *options, "tests.service.app:create_app()"]
 
     @property
