@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..channels import ENDINGS, IMPORTS, OPTIONS, only_loopback
 from ..errors import ConfigurationError, HearingFailed
+from ..greenlets import let_grpc_yield
 from ..knowledge import SECOND
 from .rules import ACK_DEADLINE, BACK, BACKOFF, EXPIRES, Found
 
@@ -227,6 +228,7 @@ def _connect() -> "SubscriberClient":
         from google.cloud.pubsub_v1 import SubscriberClient
         from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport as Transport
 
+        let_grpc_yield()
         options = (*OPTIONS, *_KEEPALIVE)
         if emulator:
             return SubscriberClient(transport=Transport(channel=grpc.insecure_channel(emulator, options)))
