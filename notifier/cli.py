@@ -2,8 +2,12 @@
 
 import importlib
 import importlib.metadata
+import os
 import re
 import sys
+import time
+from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,6 +18,7 @@ from .rotation import cli as rotation_cli
 _OF_THE_EXTRA = ("google", "grpc", "jwt", "cryptography", "gunicorn", "rich")
 
 _PORT = click.IntRange(0, 65535)
+_PATH = click.Path(path_type=Path)
 
 
 def main() -> None:
@@ -53,36 +58,42 @@ def keyturn() -> None:
 @click.option("--logging-port", type=_PORT, default=0, help="Port of Logging; 0 takes a free one.")
 @click.option("--keys-port", type=_PORT, default=0, help="Port of the signing keys and of control; 0: a free one.")
 @click.option("--project", default="local-project", show_default=True, callback=_project_id, help="Id of the project.")
+@click.option("--data", type=_PATH, help="Keep all in this directory; without it nothing is kept.")
+@click.option("--faults", type=_PATH, help="Set the faults of this file, a JSON list, once all is ready.")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def dev(
-    *, as_json: bool, secret_manager_port: int, pubsub_port: int, logging_port: int, keys_port: int, project: str
+    *, as_json: bool, project: str, data: Path | None, faults: Path | None, command: tuple[str, ...], **ports: Any
 ) -> None:
     """Run a Secret Manager, a Pub/Sub and a Logging on this machine.
 
     The environment to use is printed on standard output once all is ready; what happens is told on standard error
-    as it happens. Ctrl-C ends it, and nothing is kept.
+    as it happens. With a COMMAND (after `--`), that runs with this environment, its lines go to Logging too, and all
+    ends when it ends. Where PUBSUB_EMULATOR_HOST is set, that Pub/Sub is used. Ctrl-C ends it.
     """
     from .signals import held_signals, wait_for_end
 
     with held_signals():
         try:
+            from .local import dev_faults
             from .local.cloud import LocalCloud
-            from .local.dev import Teller, run
+            from .local.dev import UNUSABLE, Teller, run
             from .local.rpc import PortInUse
         except ModuleNotFoundError as exc:
             raise _missing(exc) from exc
-        tell = Teller(sys.stderr)
-        cloud = LocalCloud(
-            project=project,
-            secret_manager_port=secret_manager_port,
-            pubsub_port=pubsub_port,
-            logging_port=logging_port,
-            keys_port=keys_port,
-            report=tell,
-        )
+        tell = Teller(sys.stderr, wall=time.time, project=project)  # noqa: TID251 - the command's wall time comes from here
+        # Who names a port wants a Pub/Sub of their own there.
+        elsewhere = "" if ports["pubsub_port"] else os.environ.get("PUBSUB_EMULATOR_HOST", "")
         try:
-            run(cloud, out=sys.stdout, tell=tell, as_json=as_json, until=wait_for_end)
+            wanted = dev_faults.read(faults) if faults else ()
+            cloud = LocalCloud(project=project, report=tell, data=data, pubsub_host=elsewhere, **ports)
+            status = run(
+                cloud, out=sys.stdout, tell=tell, as_json=as_json, until=wait_for_end, faults=wanted, command=command
+            )
         except PortInUse as exc:
             raise _Failed(f"{exc}; choose another with --{exc.server}-port") from exc
+        except UNUSABLE as exc:
+            raise _Failed(str(exc)) from exc
+    sys.exit(status)
 
 
 @keyturn.command()

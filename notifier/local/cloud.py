@@ -12,9 +12,10 @@ from .clocks import Clock
 from .cloud_logging import Logging
 from .control import Control
 from .issuer import Issuer
-from .journal import Forgetful
-from .ports import Report, Wall, unheard
+from .journal import Forgetful, Journal
+from .ports import Report, TopicPort, Wall, unheard
 from .pubsub import PubSub
+from .pubsub_elsewhere import PubSubElsewhere
 from .secret_callers import Callers, keys_of
 from .secret_manager import SecretManager
 from .sqlite_journal import SQLiteJournal
@@ -45,9 +46,12 @@ class LocalCloud:
         longest_pause: seconds that push backoff leaves an endpoint alone which refuses more than one push a second;
             production's is a minute, which is the most that it can be here too.
         keys_max_age: seconds that the issuer's keys may be kept.
+        pubsub_host: of a Pub/Sub that runs elsewhere, Google's emulator say, to be used in place of one of our own;
+            `pubsub` and what needs it are not there then.
         data: a directory in which all that is acknowledged outlives the process; None keeps nothing.
     """
 
+    control: Control
     issuer: Issuer
     logging: Logging
     pubsub: PubSub
@@ -66,6 +70,7 @@ class LocalCloud:
         push_timeout: float | None = None,
         longest_pause: float = 1.0,
         keys_max_age: int = 3600,
+        pubsub_host: str = "",
         data: Path | None = None,
     ) -> None:
         self.project = project
@@ -76,7 +81,8 @@ class LocalCloud:
         self._push_timeout = push_timeout
         self._longest_pause = longest_pause
         self._keys_max_age = keys_max_age
-        self._data = data
+        self.pubsub_host = pubsub_host
+        self.data = data
         self._clients = Clients()
         self._running = contextlib.ExitStack()
         self._url = ""
@@ -87,29 +93,19 @@ class LocalCloud:
         Raises:
             PortInUse: a port that was asked for is taken; nothing is left running.
             StoreUnusable: the directory cannot be used; likewise.
+            Unreachable: nothing answers at `pubsub_host`; likewise.
         """
         secret_manager_port, pubsub_port, logging_port, keys_port = self._ports
         with contextlib.ExitStack() as started:
-            journal = Forgetful() if self._data is None else started.enter_context(SQLiteJournal(self._data))
+            journal = Forgetful() if self.data is None else started.enter_context(SQLiteJournal(self.data))
             self.issuer = Issuer(wall=self._wall, max_age=self._keys_max_age)
             self.logging = started.enter_context(
                 Logging(project=self.project, wall=self.clock, port=logging_port, journal=journal)
             )
-            self.pubsub = started.enter_context(
-                PubSub(
-                    issuer=self.issuer,
-                    wall=self.clock,
-                    port=pubsub_port,
-                    report=self._report,
-                    push_timeout=self._push_timeout,
-                    journal=journal,
-                    longest_pause=self._longest_pause,
-                    clock=self.clock.monotonic,
-                )
-            )
+            topics = self._topics(started, pubsub_port, journal)
             self.secret_manager = started.enter_context(
                 SecretManager(
-                    topics=self.pubsub,
+                    topics=topics,
                     wall=self.clock,
                     port=secret_manager_port,
                     report=self._report,
@@ -119,13 +115,31 @@ class LocalCloud:
                     journal=journal,
                 )
             )
-            control = Control(self.secret_manager, self.pubsub, self.logging, self.issuer)
-            web = WebServer(control.routes(), port=keys_port)
+            own = None if self.pubsub_host else self.pubsub
+            self.control = Control(self.secret_manager, own, self.logging, self.issuer)
+            web = WebServer(self.control.routes(), port=keys_port)
             started.callback(web.stop)
             started.callback(self._clients.close)
             self._url = web.url
             self._running = started.pop_all()
         return self
+
+    def _topics(self, started: contextlib.ExitStack, port: int, journal: Journal) -> TopicPort:
+        if self.pubsub_host:
+            client = self._clients.publisher(self.pubsub_host)
+            started.callback(self._clients.close)
+            return PubSubElsewhere(self.pubsub_host, client, report=self._report)
+        self.pubsub = started.enter_context(
+            PubSub(
+                issuer=self.issuer,
+                wall=self.clock,
+                port=port,
+                report=self._report,
+                push_timeout=self._push_timeout,
+                journal=journal,
+            )
+        )
+        return self.pubsub
 
     def stop(self) -> None:
         """End all servers within a few seconds, whatever is under way; harmless where nothing runs."""
@@ -153,10 +167,13 @@ class LocalCloud:
         """The variables that make services and Google's tools use this cloud."""
         return {
             "GOOGLE_CLOUD_PROJECT": self.project,
+            # What Terraform's google provider reads.
+            **({} if self.pubsub_host else {"GOOGLE_PUBSUB_CUSTOM_ENDPOINT": f"{self.pubsub.rest_url}/v1/"}),
+            "GOOGLE_SECRET_MANAGER_CUSTOM_ENDPOINT": f"{self.secret_manager.rest_url}/v1/",
             "KEYTURN_LOCAL_CONTROL": self._url,
             "KEYTURN_OIDC_KEYS_URL": f"{self._url}/certs",
             "LOGGING_EMULATOR_HOST": self.logging.host,
-            "PUBSUB_EMULATOR_HOST": self.pubsub.host,
+            "PUBSUB_EMULATOR_HOST": self.pubsub_host or self.pubsub.host,
             "SECRET_MANAGER_EMULATOR_HOST": self.secret_manager.host,
         }
 
@@ -170,11 +187,11 @@ class LocalCloud:
 
     def publisher(self) -> PublisherClient:
         """An official client, closed by `stop`; it sends each message at once."""
-        return self._clients.publisher(self.pubsub.host)
+        return self._clients.publisher(self.pubsub_host or self.pubsub.host)
 
     def subscriber(self) -> SubscriberClient:
         """An official client, closed by `stop`."""
-        return self._clients.subscriber(self.pubsub.host)
+        return self._clients.subscriber(self.pubsub_host or self.pubsub.host)
 
     def secret(self, name: str, *, location: str = "") -> str:
         """The full name of a secret of this project; a name that is full already stays."""

@@ -42,12 +42,12 @@ class Control:
 
     Args:
         secret_manager: whose calls are told and whose faults are set.
-        pubsub: likewise.
+        pubsub: likewise; None where it runs elsewhere.
         logging: keeps the lines that are handed in.
         issuer: signs tokens that are asked for.
     """
 
-    def __init__(self, secret_manager: SecretManager, pubsub: PubSub, logging: Logging, issuer: Issuer) -> None:
+    def __init__(self, secret_manager: SecretManager, pubsub: PubSub | None, logging: Logging, issuer: Issuer) -> None:
         self._secrets = secret_manager
         self._pubsub = pubsub
         self._logging = logging
@@ -55,12 +55,11 @@ class Control:
 
     def routes(self) -> dict[tuple[str, str], Route]:
         """All routes, by method and path."""
-        secrets, pubsub, issuer = self._secrets, self._pubsub, self._issuer
+        secrets, issuer = self._secrets, self._issuer
         return {
             ("GET", "/certs"): self._certs,
             ("GET", "/calls"): self._calls,
             ("POST", "/calls/clear"): _done(secrets.log.clear),
-            ("GET", "/pushes"): self._pushes,
             ("GET", "/keys"): lambda _: told({"fetches": issuer.fetches, "kid": issuer.kid}),
             ("POST", "/secrets/fail"): self._fail,
             ("POST", "/secrets/slow"): _done(secrets.slow_accesses),
@@ -68,13 +67,7 @@ class Control:
             ("POST", "/secrets/lag"): _done(secrets.lag),
             ("POST", "/secrets/catch-up"): _done(secrets.catch_up),
             ("POST", "/secrets/heal"): _done(secrets.heal),
-            ("POST", "/pubsub/duplicate"): _done(pubsub.duplicate),
-            ("POST", "/pubsub/delay"): _done(pubsub.delay),
-            ("POST", "/pubsub/reorder"): _done(pubsub.reorder),
-            ("POST", "/pubsub/break"): _done(pubsub.break_pushes),
-            ("POST", "/pubsub/follow"): _done(lambda **plan: pubsub.follow(FaultPlan(**plan))),
-            ("POST", "/pubsub/repeat"): self._repeat,
-            ("POST", "/pubsub/heal"): _done(pubsub.heal),
+            **({} if self._pubsub is None else _of_pubsub(self._pubsub)),
             ("POST", "/logs"): self._lines,
             ("POST", "/sign"): self._sign,
             ("POST", "/keys/rotate"): _done(issuer.rotate),
@@ -94,17 +87,11 @@ class Control:
         ]
         return told({"calls": [asdict(call) for call in self._secrets.log.calls(wanted)], "counts": counts})
 
-    def _pushes(self, _: Mapping[str, Any]) -> Reply:
-        return told({"pushes": [asdict(push) for push in self._pubsub.pushes()]})
-
     def _fail(self, given: Mapping[str, Any]) -> Reply:
         code = str(given.get("code", "UNAVAILABLE"))
         if code not in grpc.StatusCode.__members__:
             raise Bad(f"`code` is not the name of a gRPC status: {code}")
         return _done(self._secrets.fail_accesses)({**given, "code": grpc.StatusCode[code]})
-
-    def _repeat(self, given: Mapping[str, Any]) -> Reply:
-        return told({"id": self._pubsub.repeat(str(given.get("topic")), new_id=bool(given.get("new_id")))})
 
     def _lines(self, given: Mapping[str, Any]) -> Reply:
         lines = given.get("lines")
@@ -112,7 +99,10 @@ class Control:
             raise Bad("`lines` is missing, or no list of texts.")
         if given.get("stream", "stdout") not in {"stdout", "stderr"}:
             raise Bad("`stream` is `stdout` or `stderr`.")
-        return _done(self._logging.take_lines)(given)
+        try:
+            return _done(self._logging.take_lines)(given)
+        except OSError as exc:
+            raise Bad(f"The lines could not be kept: {exc}.", 503) from exc
 
     def _sign(self, given: Mapping[str, Any]) -> Reply:
         claims = given.get("claims")
@@ -120,6 +110,22 @@ class Control:
             raise Bad("`claims` is missing.")
         sign = self._issuer.forge if given.get("forged") else self._issuer.sign
         return told({"token": sign(claims)})
+
+
+def _of_pubsub(pubsub: PubSub) -> dict[tuple[str, str], Route]:
+    def repeat(given: Mapping[str, Any]) -> Reply:
+        return told({"id": pubsub.repeat(str(given.get("topic")), new_id=bool(given.get("new_id")))})
+
+    return {
+        ("GET", "/pushes"): lambda _: told({"pushes": [asdict(push) for push in pubsub.pushes()]}),
+        ("POST", "/pubsub/duplicate"): _done(pubsub.duplicate),
+        ("POST", "/pubsub/delay"): _done(pubsub.delay),
+        ("POST", "/pubsub/reorder"): _done(pubsub.reorder),
+        ("POST", "/pubsub/break"): _done(pubsub.break_pushes),
+        ("POST", "/pubsub/follow"): _done(lambda **plan: pubsub.follow(FaultPlan(**plan))),
+        ("POST", "/pubsub/repeat"): repeat,
+        ("POST", "/pubsub/heal"): _done(pubsub.heal),
+    }
 
 
 def _done(call: Callable[..., None], **defaults: Any) -> Route:

@@ -20,7 +20,7 @@ from .pubsub_subscriber import SUBSCRIBER, SubscriberService
 from .push import PushAttempt
 from .rest_routes import Routes
 from .rest_server import RestServer
-from .rpc import Caller, Method, Server, durably
+from .rpc import Caller, Method, Refusal, Server, durably
 
 
 _HERE = Caller()
@@ -65,6 +65,7 @@ class PubSub:
         clock: Callable[[], float] = time.monotonic,
         journal: Journal | None = None,
     ) -> None:
+        self._report = report
         self._broker = Broker(
             issuer=issuer,
             wall=wall,
@@ -94,17 +95,21 @@ class PubSub:
         self.rest_url = self._rest.url
 
     def _durable(self, methods: Mapping[str, Method]) -> dict[str, Method]:
-        """The methods, answering once what they did is durable."""
+        """The methods, answering once what they did is durable, with their refusals reported."""
 
-        def durable(call: Callable[[Any, Caller], Any]) -> Callable[[Any, Caller], Any]:
+        def durable(name: str, call: Callable[[Any, Caller], Any]) -> Callable[[Any, Caller], Any]:
             def answer(request: Any, caller: Caller) -> Any:
-                answered = call(request, caller)
-                durably(self._broker.journal.flush)
+                try:
+                    answered = call(request, caller)
+                    durably(self._broker.journal.flush)
+                except Refusal as refusal:
+                    self._report(f"refused {name}: {refusal.message}")
+                    raise
                 return answered
 
             return answer
 
-        return {name: Method(method.request, durable(method.call)) for name, method in methods.items()}
+        return {name: Method(method.request, durable(name, method.call)) for name, method in methods.items()}
 
     def _streams(self) -> grpc.GenericRpcHandler:
         streaming_pull: grpc.RpcMethodHandler[Any, Any] = grpc.stream_stream_rpc_method_handler(

@@ -17,6 +17,8 @@ _LOOK = 0.05
 
 _ROTATE = "SECRET_ROTATE"
 
+_TOLD = {_ROTATE: "due", "SECRET_DELETE": "expired", "SECRET_VERSION_DESTROY": "destroyed"}
+
 
 @dataclass(frozen=True, slots=True)
 class _Happened:
@@ -69,7 +71,7 @@ class Due:
         with self._settling:
             while (happened := self._next()) is not None:
                 change = happened.change
-                self._report(f"{happened.event} {(change.version or change.secret).name}")
+                self._report(f"{_TOLD[happened.event]} {(change.version or change.secret).name}")
                 self._notify.announce(happened.event, change, **happened.more)
                 self._store.keep(change.secret.name, happened.stored, happened.version)
                 if happened.event == _ROTATE:

@@ -1,12 +1,12 @@
 """The notifications that Secret Manager publishes: what stands in each, and who gets it."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from google.protobuf import json_format
 
 from .clocks import pacific
-from .ports import TopicPort
+from .ports import Report, TopicPort
 from .secret_records import Change
 
 
@@ -17,10 +17,12 @@ class Notifications:
 
     Args:
         topics: where messages go.
+        report: told of each message.
     """
 
-    def __init__(self, topics: TopicPort) -> None:
+    def __init__(self, topics: TopicPort, *, report: Report) -> None:
         self._topics = topics
+        self._report = report
         self._forbidden: frozenset[str] = frozenset()
 
     def forbid(self, topic: str, *, forbidden: bool) -> None:
@@ -38,7 +40,7 @@ class Notifications:
     def topic_configured(self, topics: Iterable[str]) -> None:
         """Send the test message: no body, and no attribute but the event's type [documented]."""
         for topic in topics:
-            self._topics.publish(topic, b"", {"eventType": "TOPIC_CONFIGURED"})
+            self._publish(topic, b"", {"eventType": "TOPIC_CONFIGURED"}, what="TOPIC_CONFIGURED")
 
     def announce(self, event: str, change: Change, **more: str) -> None:
         """Tell the secret's topics of a change of it or of one of its versions; `more` are further attributes.
@@ -61,6 +63,9 @@ class Notifications:
         # Keys in order and no spaces, as captured [seen in production by a third party].
         data = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
         for topic in secret.topics:
-            # Where it may no longer publish, it loses the message and goes on [documented].
-            if topic.name not in self._forbidden:
-                self._topics.publish(topic.name, data, attributes)
+            self._publish(topic.name, data, attributes, what=f"{event} of {(version or secret).name}")
+
+    def _publish(self, topic: str, data: bytes, attributes: Mapping[str, str], *, what: str) -> None:
+        # Where it may no longer publish, or the topic has gone, it loses the message and goes on [documented].
+        sent = None if topic in self._forbidden else self._topics.publish(topic, data, attributes)
+        self._report(f"lost {what} to {topic}" if sent is None else f"published {what} to {topic} as {sent}")

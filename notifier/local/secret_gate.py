@@ -9,6 +9,7 @@ from .access_log import AccessLog
 from .audit import AuditLog
 from .audit_entry import Called
 from .names import Parent, secret_path, version_parts
+from .ports import Report
 from .rpc import Method, Refusal, durably
 from .secret_callers import SecretCaller
 from .secret_due import Due
@@ -30,6 +31,7 @@ class Gate:
         policies: asks whether the caller may.
         audit: keeps the call.
         log: is told of accesses that get no further than this.
+        report: told of each call that is refused.
         flush: returns once what was written by then is durable.
     """
 
@@ -42,6 +44,7 @@ class Gate:
         policies: Policies,
         audit: AuditLog,
         log: AccessLog,
+        report: Report,
         flush: Callable[[], None],
     ) -> None:
         self._methods = methods
@@ -50,6 +53,7 @@ class Gate:
         self._policies = policies
         self._audit = audit
         self._log = log
+        self._report = report
         self._flush = flush
 
     def call(self, name: str, request: Any, caller: SecretCaller) -> Any:
@@ -73,6 +77,7 @@ class Gate:
             # Who was not kept out by a policy was permitted.
             granted = entered or refusal.code is not grpc.StatusCode.PERMISSION_DENIED
             self._note(Called(rpc, request, resource, caller, refusal=refusal, granted=granted))
+            self._report(f"refused {name} of {resource}: {refusal.code.name}")
             raise
         self._note(Called(rpc, request, resource, caller, response=answer))
         if rpc.log is Log.ADMIN_WRITE:

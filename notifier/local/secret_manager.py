@@ -79,7 +79,7 @@ class SecretManager:
         saved = kept.read()
         self._store = store = SecretStore(wall=wall, journal=kept, saved=saved)
         self._faults = AccessFaults()
-        self._notifications = Notifications(topics)
+        self._notifications = Notifications(topics, report=report)
         self._quotas = Quotas(wall=wall)
         self._policies = Policies(store)
         managed = ManagedRotation(
@@ -101,6 +101,7 @@ class SecretManager:
             policies=self._policies,
             audit=self.audit,
             log=self.log,
+            report=report,
             flush=journal.flush,
         )
         callers = callers or Callers(keys=_no_keys, wall=wall)

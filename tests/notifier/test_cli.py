@@ -1,9 +1,17 @@
 """The command, without starting anything."""
 
+import re
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from notifier.cli import keyturn
+
+
+ROOT = Path(__file__).parents[2]
 
 
 def run(*code_or_args, code=False):
@@ -47,3 +55,13 @@ def test_bad_arguments(args):
     done = run(*args)
 
     assert (2, "") == (done.returncode, done.stdout)
+
+
+def test_the_commands_of_the_readme_are_commands():
+    """Every `keyturn` command that the README shows is one, with the options that it shows."""
+    shown = re.findall(r"^\.venv/bin/keyturn (.*)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    for line in shown:
+        name, *args = shlex.split(line)
+        assert keyturn.commands[name].make_context(name, args)
+
+    assert len(shown) > 1

@@ -5,6 +5,7 @@ import threading
 import time
 
 import pytest
+from google.api_core import exceptions
 from google.cloud import pubsub_v1
 
 from notifier.local.cloud import LocalCloud
@@ -17,6 +18,8 @@ def test_environment(cloud):
 
     assert {
         "GOOGLE_CLOUD_PROJECT",
+        "GOOGLE_PUBSUB_CUSTOM_ENDPOINT",
+        "GOOGLE_SECRET_MANAGER_CUSTOM_ENDPOINT",
         "KEYTURN_LOCAL_CONTROL",
         "KEYTURN_OIDC_KEYS_URL",
         "LOGGING_EMULATOR_HOST",
@@ -106,16 +109,26 @@ def test_reports_name_changes_and_pushes_but_no_value(endpoint):
         cloud.push_to(endpoint.url, topic="news")
         name = cloud.create_secret("db", b"canary", topic="news")
         cloud.secret_manager.disable_version(name, 1)
+        with pytest.raises(exceptions.FailedPrecondition):
+            cloud.secret_manager_client().access_secret_version(name=f"{name}/versions/1")
         endpoint.wait_for(4)
         assert cloud.pubsub.wait_for_pushes(lambda pushes: len(pushes) == 4)
 
     told = [line for line in lines if not line.startswith("pushed")]
+    sent = [line.rpartition(" as ")[0] for line in told if line.startswith("published")]
+    assert [
+        "published TOPIC_CONFIGURED to projects/demo/topics/news",
+        f"published SECRET_CREATE of {name} to projects/demo/topics/news",
+        f"published SECRET_VERSION_ADD of {name}/versions/1 to projects/demo/topics/news",
+        f"published SECRET_VERSION_DISABLE of {name}/versions/1 to projects/demo/topics/news",
+    ] == sent
     assert [
         "created projects/demo/topics/news",
         "created projects/demo/subscriptions/push",
         f"created {name}",
         f"added {name}/versions/1",
         f"disabled {name}/versions/1",
-    ] == told
+        f"refused AccessSecretVersion of {name}/versions/1: FAILED_PRECONDITION",
+    ] == [line for line in told if not line.startswith("published")]
     assert 4 == len(lines) - len(told)
     assert not any("canary" in line or "\n" in line for line in lines)
