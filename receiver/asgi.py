@@ -5,6 +5,7 @@ reads from Secret Manager. A request that finds nothing new costs one comparison
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from .cache import SecretCache
 from .errors import Answer
 from .events import MAX_BODY
 from .gate import folded
-from .handler import PushHandler
+from .handler import push_handler
 from .operators import LARGEST, Operators, Reply
 from .threads import spawn
 from .worker import CATCH_UP
@@ -52,10 +53,13 @@ class RefreshMiddleware:
     Args:
         app: the application.
         cache: whose entries follow the events.
-        auth: who may push; there is no default.
+        auth: who may push; there is no default. None for a cache that only pulls: there is no push route then.
         operators: who may ask `GET /secrets/status` and `POST /secrets/refresh`, the routes beside `path`; without it
             there are no such routes.
         path: the route, which is the push subscription's endpoint.
+
+    Raises:
+        ValueError: nobody may push, and the cache does not pull instead.
     """
 
     def __init__(
@@ -63,16 +67,21 @@ class RefreshMiddleware:
         app: App,
         cache: SecretCache,
         *,
-        auth: Auth,
+        auth: Auth | None,
         operators: Auth | None = None,
         path: str = "/secrets/events",
     ) -> None:
         self._app = app
         self._cache = cache
-        self._handler = handler = PushHandler(cache, auth)
-        self._routes: dict[tuple[str, str], Route] = {("POST", path): self._push}
+        handler = push_handler(cache, auth)
+        self._routes: dict[tuple[str, str], Route] = {}
+        if handler is not None:
+            self._handler = handler
+            self._routes["POST", path] = self._push
         if operators is not None:
-            self._people = Operators(cache, operators, pushes=lambda: handler.answers)
+            self._people = Operators(
+                cache, operators, pushes=lambda: handler.answers if handler is not None else Counter()
+            )
             beside = path.rpartition("/")[0]
             self._routes["GET", f"{beside}/status"] = self._status
             self._routes["POST", f"{beside}/refresh"] = self._refresh

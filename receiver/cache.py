@@ -233,6 +233,11 @@ class SecretCache(Declares):
         self._worker.fence()
 
     @property
+    def events(self) -> Events:
+        """How this service hears of changes."""
+        return self._hearing.events
+
+    @property
     def current(self) -> bool:
         """Whether `fence` would find nothing to do; never waits."""
         return self._worker.current

@@ -1,5 +1,6 @@
 """The Flask skin: a blueprint with the push route, and the check at the start of each request."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
@@ -8,7 +9,7 @@ from flask.blueprints import BlueprintSetupState
 
 from .auth import Auth
 from .cache import SecretCache
-from .handler import PushHandler
+from .handler import PushHandler, push_handler
 from .operators import Operators, Reply
 
 
@@ -16,7 +17,7 @@ WSGI = Callable[[Any, Any], Iterable[bytes]]
 
 
 def refresh_blueprint(
-    cache: SecretCache, *, auth: Auth, operators: Auth | None = None, path: str = "/secrets/events"
+    cache: SecretCache, *, auth: Auth | None, operators: Auth | None = None, path: str = "/secrets/events"
 ) -> Blueprint:
     """Make the blueprint that keeps `cache` up to date in a Flask application.
 
@@ -25,28 +26,36 @@ def refresh_blueprint(
 
     Args:
         cache: whose entries follow the events.
-        auth: who may push; there is no default.
+        auth: who may push; there is no default. None for a cache that only pulls: there is no push route then.
         operators: who may ask `GET /secrets/status` and `POST /secrets/refresh`, the routes beside `path`; without it
             there are no such routes.
         path: the route, which is the push subscription's endpoint.
-    """
-    handler = PushHandler(cache, auth)
-    blueprint = Blueprint("keyturn", __name__)
 
-    def push() -> Response:
-        answer = handler(dict(request.headers), request.content_length, request.stream.read)
-        return Response(status=answer.status)
+    Raises:
+        ValueError: nobody may push, and the cache does not pull instead.
+    """
+    handler = push_handler(cache, auth)
+    blueprint = Blueprint("keyturn", __name__)
 
     def fence(state: BlueprintSetupState) -> None:
         app = cast(Flask, state.app)
         app.wsgi_app = _fenced(cache, app.wsgi_app)  # type: ignore[method-assign, assignment]  # Flask's own way to wrap it
 
-    blueprint.add_url_rule(path, "push", push, methods=["POST"])
     blueprint.record(fence)
+    if handler is not None:
+        _add_push(blueprint, handler, path)
     if operators is not None:
-        people = Operators(cache, operators, pushes=lambda: handler.answers)
+        people = Operators(cache, operators, pushes=lambda: handler.answers if handler is not None else Counter())
         _add_routes(blueprint, people, path.rpartition("/")[0])
     return blueprint
+
+
+def _add_push(blueprint: Blueprint, handler: PushHandler, path: str) -> None:
+    def push() -> Response:
+        answer = handler(dict(request.headers), request.content_length, request.stream.read)
+        return Response(status=answer.status)
+
+    blueprint.add_url_rule(path, "push", push, methods=["POST"])
 
 
 def _fenced(cache: SecretCache, app: WSGI) -> WSGI:

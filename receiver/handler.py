@@ -98,3 +98,16 @@ class PushHandler:
         # The child counts its own answers, and the parent's lock may be held by a thread that it has not.
         self._lock = threading.Lock()
         self._answers = Counter()
+
+
+def push_handler(cache: SecretCache, auth: Auth | None) -> PushHandler | None:
+    """Make what answers the pushes of a cache; nothing where nobody may push, because the cache pulls.
+
+    Raises:
+        ValueError: nobody may push, and the cache does not pull either.
+    """
+    if auth is not None:
+        return PushHandler(cache, auth)
+    if cache.events != "pull":
+        raise ValueError(f'a cache with events="{cache.events}" is pushed to, so say who may: auth=OIDC(...)')
+    return None

@@ -402,6 +402,9 @@ class Worker:
             spawn(self._look_for_all, name="backstop")
             self._plan_backstop()
         self._say_unconfirmed()
+        if container is not None and container.seen != container.generation:
+            # Where no request comes by, or none that passes the check, nobody else reads the board.
+            spawn(lambda: self._catch_up(container), name="board")
 
     def _plan_backstop(self) -> None:
         if self._every is not None:

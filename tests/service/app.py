@@ -12,10 +12,13 @@ NAMES = ("API_KEY", "OTHER_KEY", "WALLET_PRIVATE_KEY")
 
 
 def create_app():
-    cache = SecretCache(project=os.environ["GOOGLE_CLOUD_PROJECT"])
+    events = os.environ.get("TEST_EVENTS", "push")
+    cache = SecretCache(project=os.environ["GOOGLE_CLOUD_PROJECT"], events=events, topic="secret-events")
     secrets = {name: cache.secret(name, static=name.endswith("PRIVATE_KEY")) for name in NAMES}
     app = Flask(__name__)
-    auth = OIDC(audience=os.environ["TEST_AUDIENCE"], sender=os.environ["TEST_SENDER"])
+    auth = None
+    if events != "pull":
+        auth = OIDC(audience=os.environ["TEST_AUDIENCE"], sender=os.environ["TEST_SENDER"])
     app.register_blueprint(refresh_blueprint(cache, auth=auth))
     if "TEST_LAZY" not in os.environ:
         cache.load()
@@ -25,6 +28,7 @@ def create_app():
         # Holding the worker for a moment lets a tester spread concurrent requests over all workers.
         time.sleep(float(request.args.get("hold", "0")))
         held = {name: secret.held for name, secret in secrets.items()}
-        return jsonify(pid=os.getpid(), **{name: [h.version, h.value] for name, h in held.items()})
+        leads = cache.status()["events"].get("leads")
+        return jsonify(pid=os.getpid(), leads=leads, **{name: [h.version, h.value] for name, h in held.items()})
 
     return app
