@@ -65,4 +65,4 @@ bench: $(READY) .bench/peers/ready  ## measure what each path costs, beside its 
 		&& touch $@ || { rm -rf .bench/peers; echo "the peers could not be installed; their rows are left out" >&2; }
 
 clean:  ## remove what the targets made
-	@rm -rf $(VENV) .bench .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) .bench .terraform-check .hypothesis .mypy_cache .pytest_cache .ruff_cache
