@@ -255,6 +255,10 @@ def _settle(entry: Entry, now: int) -> tuple[Entry, Effect]:
         return entry, Rest(Verdict.SERVED)
     if held is not None and _between_lives(entry):
         return entry, Rest(Verdict.SERVED if entry.current else Verdict.WAITING)
+    if held is None and _between_lives(entry) and (found := _in_this_life(entry)) is not None:
+        # Created within the consistency window, so that no read counts, and its ADD is on its way: at a start what
+        # was read is better than nothing. The ADD tells if it was of the life before.
+        return entry, Adopt(found)
     if target is not None and target in entry.rejected:
         # A worker that starts serves what its siblings kept, or a bad version would keep every restart from serving.
         lower = _target(entry, without=entry.rejected) if held is None and entry.pin == LATEST else None
@@ -278,6 +282,11 @@ def _obtain(entry: Entry, number: int) -> tuple[Entry, Effect]:
 def _between_lives(entry: Entry) -> bool:
     # Re-created, and no word of a version yet: its ADD is on its way.
     return entry.pin == LATEST and entry.knowledge.boundary.created and not entry.knowledge.alive()
+
+
+def _in_this_life(entry: Entry) -> Held | None:
+    alive = [held for held in entry.in_hand.values() if held.life >= entry.knowledge.boundary.stamp]
+    return max((held for held in alive if held.number not in entry.rejected), key=lambda h: h.number, default=None)
 
 
 def _alias_grace(entry: Entry, now: int) -> bool:

@@ -412,3 +412,18 @@ def test_what_is_known_at_the_start_counts():
     entry, _ = drive(known, Asked(read=True), model)
 
     assert 2 == entry.held.number
+
+
+def test_a_worker_that_starts_knowing_only_of_the_creation_serves_what_it_reads():
+    """A secret that was made an hour ago, its ADD not heard yet: the read serves, and the ADD changes nothing."""
+    model = Model()
+    model.events.append(Knowledge.born(model.tick()))
+    added = model.add()
+    model.tick(HOUR)
+    entry, rest = drive(replace(Entry(), knowledge=model.events[0]), Asked(read=True), model)
+    assert (Verdict.SERVED, 1) == (rest.verdict, entry.held.number)
+
+    asked = len(model.accesses)
+    entry, rest = refreshed(entry, added, model)
+
+    assert (Verdict.SERVED, 1, asked) == (rest.verdict, entry.held.number, len(model.accesses))
