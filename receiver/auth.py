@@ -1,12 +1,13 @@
 """Who may push. Naming a choice is required; verification cannot be switched off by leaving something out."""
 
 import logging
+import os
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, Self
 
 from .claims import REMOVED_SIGNATURE, Expected, read
-from .errors import Unauthenticated
+from .errors import ConfigurationError, Unauthenticated
 from .keys import PublishedKeys
 from .telemetry import entry as log
 
@@ -69,6 +70,27 @@ class OIDC:
         self._expected = Expected(audience=audience, sender=sender)
         self._keys = PublishedKeys(keys_url, clock=clock)
         self._wall = wall
+
+    @classmethod
+    def from_manifest(cls, path: str | os.PathLike[str], *, service: str) -> Self:
+        """Let in the pushes that Terraform sets up from a manifest for one of its services.
+
+        Args:
+            path: the file; needs `keyturn[manifest]`.
+            service: the service's name in it.
+
+        Raises:
+            ManifestError: something is wrong in the file.
+            KeyError: it has no such service.
+            ConfigurationError: the service hears by pull alone, so nobody may push.
+        """
+        from .manifest import Manifest
+
+        manifest = Manifest.read(os.fspath(path))
+        audience = manifest.service(service).audience
+        if audience is None:
+            raise ConfigurationError(f"{service} hears by pull alone in {path}, so nothing is pushed to it")
+        return cls(audience=audience, sender=manifest.pusher)
 
     def verify(self, authorization: str | None) -> str:
         """See `Auth.verify`."""

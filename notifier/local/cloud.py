@@ -170,6 +170,7 @@ class LocalCloud:
             # What Terraform's google provider reads.
             **({} if self.pubsub_host else {"GOOGLE_PUBSUB_CUSTOM_ENDPOINT": f"{self.pubsub.rest_url}/v1/"}),
             "GOOGLE_SECRET_MANAGER_CUSTOM_ENDPOINT": f"{self.secret_manager.rest_url}/v1/",
+            "GOOGLE_SECRET_MANAGER_REGIONAL_CUSTOM_ENDPOINT": f"{self.secret_manager.rest_url}/v1/",
             "KEYTURN_LOCAL_CONTROL": self._url,
             "KEYTURN_OIDC_KEYS_URL": f"{self._url}/certs",
             "LOGGING_EMULATOR_HOST": self.logging.host,

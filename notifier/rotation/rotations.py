@@ -40,7 +40,9 @@ def plans_of(manifest: Manifest) -> Plans:
             locations={used: manifest.secrets[used].location for used in said.uses if used in manifest.secrets},
             windows=tuple(Window.parse(window) for window in said.windows),
             # Whoever accepts the value before for a time must find it valid for that long.
-            grace=max(GRACE if said.grace is None else said.grace, spec.overlap or 0),
+            grace=max(
+                GRACE if said.grace is None else said.grace, spec.overlap if isinstance(spec.overlap, int) else 0
+            ),
             destroy_after=said.destroy_after,
             retire=said.retire,
             period=said.period or 0,

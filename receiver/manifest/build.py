@@ -16,6 +16,8 @@ ROTATOR_PATH: Final = "/secrets/rotate"
 ROTATOR: Final = "keyturn-rotator"
 PUSHER: Final = "keyturn-push"
 
+UNTIL_DISABLED: Final = "until_disabled"
+
 #: What Secret Manager does by itself; every other key of a rotation is the rotator's business.
 _SCHEDULE: Final = frozenset({"period", "next"})
 _DURATIONS: Final = ("period", "grace", "destroy_after")
@@ -65,7 +67,7 @@ def _reached(
 
 
 def _host(endpoint: str) -> str:
-    found = re.match("https://[^/]+", endpoint)
+    found = re.match("https?://[^/]+", endpoint)
     assert found is not None  # noqa: S101  # the shape's pattern
     return found[0]
 
@@ -80,7 +82,7 @@ def _secret(name: str, fields: Mapping[str, Any], default: str, services: Mappin
         name,
         tuple(services) if users == "all" else tuple(users),
         location="" if location == GLOBAL else location,
-        overlap=seconds(overlap) if overlap else None,
+        overlap=seconds(overlap) if overlap not in (None, UNTIL_DISABLED) else overlap,
         rotation=None if rotation is None else _rotation(rotation),
         **made,
     )

@@ -85,12 +85,21 @@ class Manifest:
         """The JSON Schema of manifests, for editors."""
         return json_schema()
 
+    def service(self, name: str) -> ServiceSpec:
+        """The service of a name.
+
+        Raises:
+            KeyError: there is no such service; the message names those that there are.
+        """
+        if name not in self.services:
+            raise KeyError(f"no service {name!r} in the manifest; there are {', '.join(self.services)}")
+        return self.services[name]
+
     def used_by(self, service: str) -> list[SecretSpec]:
         """The secrets that a service uses, in the order of the file.
 
         Raises:
             KeyError: there is no such service; the message names those that there are.
         """
-        if service not in self.services:
-            raise KeyError(f"no service {service!r} in the manifest; there are {', '.join(self.services)}")
+        self.service(service)
         return [secret for secret in self.secrets.values() if service in secret.used_by]

@@ -83,6 +83,8 @@ def _of_mode(name: str, secret: Mapping[str, Any]) -> _Said:
         yield (f"{name} is static; say because of what",)
     if mode == "static" and "fallback" in secret:
         yield f"{name} is static, so what stands in could never be replaced", "fallback"
+    if mode == "static" and "overlap" in secret:
+        yield f"{name} is static, so there is no version before to accept", "overlap"
     if mode == "hot" and looks_like_a_signing_key(name) and not {"because", "overlap"} <= secret.keys():
         what = f"{name} looks like a private or signing key"
         yield (f"{what}: mode: static, or say because of what it may change, and its overlap with the one before",)

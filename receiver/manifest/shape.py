@@ -16,7 +16,8 @@ _ROTATOR = r"[a-z][a-z0-9_-]{0,62}"
 _SECRET = r"[A-Za-z0-9_-]{1,255}"  # noqa: S105  # the form of a name
 # Pub/Sub takes 255 characters; what is named after the topic and a service needs the rest.
 _TOPIC = r"(?!goog)[A-Za-z][A-Za-z0-9._~+%-]{2,199}"
-_URL = r"https://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~/-]*)?"
+# Without TLS to this machine only, for trying it out.
+_URL = r"(?:https://[A-Za-z0-9.-]+|http://(?:127\.0\.0\.1|localhost))(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~/-]*)?"
 _DURATION = r"[1-9][0-9]{0,5}[smhd]"
 _ALIAS = r"[A-Za-z][A-Za-z0-9_-]{0,62}"
 _LABEL_KEY = r"[a-z][a-z0-9_-]{0,62}"
@@ -129,7 +130,11 @@ SECRET: Final = Kind(
         "existing": Kind("whether it is there already and is to be imported", base="boolean"),
         "on_revoked": Kind("when no version is usable any more", choices=("keep", "raise")),
         "fallback": Kind("what stands in at a start", choices=("environment",)),
-        "overlap": _duration("how long the version before is accepted too"),
+        "overlap": Kind(
+            "how long the version before is accepted too",
+            pattern=f"{_DURATION}|until_disabled",
+            example="90d, 12h, 30m, 45s or until_disabled",
+        ),
         "rotation": ROTATION,
         "labels": _map("labels of the secret", _LABEL_KEY, Kind("a label", pattern=_LABEL, example="pay")),
         "annotations": _map("annotations of the secret", _ANNOTATION_KEY, Kind("an annotation", prose=True)),

@@ -96,7 +96,7 @@ class SecretSpec:
     existing: bool = False
     on_revoked: Literal["keep", "raise"] = "keep"
     fallback: Literal["environment"] | None = None
-    overlap: int | None = None
+    overlap: int | Literal["until_disabled"] | None = None
     rotation: Rotation | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)

@@ -32,7 +32,7 @@ locals {
       # Cloud Run's own check compares the audience with the service's address, without a path.
       audience = local.endpoints[name] == null ? null : try(
         service.audience,
-        local.on_cloud_run[name] ? regex("^https://[^/]+", local.endpoints[name]) : local.endpoints[name],
+        local.on_cloud_run[name] ? regex("^https?://[^/]+", local.endpoints[name]) : local.endpoints[name],
       )
     }
   }

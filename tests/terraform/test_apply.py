@@ -1,0 +1,198 @@
+"""`terraform apply` on the local cloud, and a service that starts from the same manifest."""
+
+import socket
+
+import pytest
+import requests
+
+from notifier.local.cloud import LocalCloud
+from tests.service.harness import Service
+
+from .harness import ROOT, resources
+
+
+# The first test of a machine installs what all need.
+pytestmark = pytest.mark.timeout(600)
+
+PROJECT = "local-project"
+WORKERS = 3
+MANIFEST = """\
+project: local-project
+location: europe-west1
+topic: secret-events
+services:
+  shop:
+    service_account: shop-service@local-project.iam.gserviceaccount.com
+    push_endpoint: http://127.0.0.1:{port}/secrets/events
+  worker:
+    service_account: worker-service@local-project.iam.gserviceaccount.com
+    events: pull
+rotator:
+  service_account: rotator-service@local-project.iam.gserviceaccount.com
+  push_endpoint: http://127.0.0.1:9/secrets/rotate
+secrets:
+  API_KEY:
+    used_by: [shop]
+    location: global
+    labels: {{team: pay}}
+    rotation: {{period: 1d}}
+  REGIONAL_KEY:
+    used_by: all
+    rotation: {{period: 30d, rotator: random}}
+  OLD_KEY:
+    used_by: [shop]
+    existing: true
+"""
+ROOT_MODULE = """\
+variable "endpoints" {{ type = map(string) }}
+variable "protected" {{ default = true }}
+
+provider "google" {{
+  pubsub_custom_endpoint                  = var.endpoints.pubsub
+  secret_manager_custom_endpoint          = var.endpoints.secrets
+  secret_manager_regional_custom_endpoint = var.endpoints.secrets
+}}
+
+provider "google-beta" {{}}
+
+module "keyturn" {{
+  source              = "{source}/terraform"
+  manifest            = "${{path.module}}/secrets.yaml"
+  deletion_protection = var.protected
+}}
+
+import {{
+  for_each = module.keyturn.existing.global
+  to       = module.keyturn.google_secret_manager_secret.this[each.key]
+  id       = each.value
+}}
+"""
+
+
+@pytest.fixture
+def cloud():
+    with LocalCloud(project=PROJECT) as running:
+        running.create_secret("OLD_KEY", b"OLD_KEY-1")
+        yield running
+
+
+@pytest.fixture
+def port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def shop(cloud, root, port, tmp_path):
+    """A root module for a shop at a port of this machine, not applied yet."""
+    (tmp_path / "secrets.yaml").write_text(MANIFEST.format(port=port))
+    endpoints = f'{{pubsub = "{cloud.pubsub.rest_url}/v1/", secrets = "{cloud.secret_manager.rest_url}/v1/"}}'
+    return root(ROOT_MODULE.format(source=ROOT), TF_VAR_endpoints=endpoints)
+
+
+def serving(cloud, port, manifest):
+    """The shop under gunicorn, at the port that the manifest says."""
+
+    class Shop(Service):
+        def server(self):
+            self.port = port
+            bind = ["--workers", str(self.workers), "--bind", f"127.0.0.1:{port}"]
+            return [
+                "gunicorn",
+                *bind,
+                "--graceful-timeout",
+                "3",
+                "--no-control-socket",
+                "tests.terraform.shop:create_app()",
+            ]
+
+    return Shop(cloud, workers=WORKERS, env={"SHOP_MANIFEST": str(manifest)})
+
+
+def test_what_is_applied_works_stays_and_goes(cloud, shop, port, tmp_path):
+    """From nothing to a value in every worker; then no change, drift that is seen, and nothing left behind."""
+    shop("apply", "-auto-approve")
+    for name, location in (("API_KEY", ""), ("REGIONAL_KEY", "europe-west1")):
+        cloud.add_version(name, f"{name}-1".encode(), location=location)
+
+    with serving(cloud, port, tmp_path / "secrets.yaml") as service:
+        service.all_serve("API_KEY", 1)
+        for name, location in (("API_KEY", ""), ("REGIONAL_KEY", "europe-west1"), ("OLD_KEY", "")):
+            cloud.add_version(name, f"{name}-2".encode(), location=location)
+            service.wait_until(
+                lambda: cloud.pubsub.undelivered(cloud.subscription("secret-events.shop")) == 0,
+                "every push is answered",
+            )
+            service.all_serve(name, 2)
+
+        assert "No changes" in shop("plan")
+
+    drifts(cloud, shop)
+    rotates(cloud, shop, tmp_path / "secrets.yaml")
+    ends(cloud, shop)
+
+
+def drifts(cloud, shop):
+    """What others change is seen, and mended by the next apply."""
+    cloud.subscriber().delete_subscription(subscription=cloud.subscription("secret-events.shop"))
+    cloud.secret_manager_client().update_secret(
+        secret={
+            "name": cloud.secret("API_KEY"),
+            "topics": [],
+            "labels": {"team": "pay", "theirs": "x"},
+            "rotation": {},
+        },
+        update_mask={"paths": ["topics", "labels", "rotation"]},
+    )
+    url = f"{cloud.pubsub.rest_url}/v1/{cloud.topic('secret-events')}"
+    assert 200 == requests.post(f"{url}:setIamPolicy", json={"policy": {}}, timeout=5).status_code
+    changes = {(kind, name, key) for kind, name, key, _ in resources(shop.plan())}
+
+    assert ("google_pubsub_subscription", "push", "shop") in changes
+    assert ("google_secret_manager_secret", "this", "API_KEY") in changes
+    assert ("google_pubsub_topic_iam_member", "secret_manager", None) in changes
+    shop("apply", "-auto-approve")
+    assert "No changes" in shop("plan")
+    # Somebody else's label is none of Terraform's business.
+    labels = cloud.secret_manager_client().get_secret(name=cloud.secret("API_KEY")).labels
+    assert {"team": "pay", "theirs": "x"} == labels
+
+
+def rotates(cloud, shop, manifest):
+    """After a rotation there is nothing to change; another period changes that secret in place, and nothing else."""
+    client, name = cloud.secret_manager_client(), cloud.secret("API_KEY")
+    first = client.get_secret(name=name).rotation.next_rotation_time
+    cloud.advance(86_400 + 60)
+    assert first < client.get_secret(name=name).rotation.next_rotation_time
+    assert "No changes" in shop("plan")
+
+    manifest.write_text(manifest.read_text().replace("period: 1d", "period: 2d"))
+    plan = shop.plan()
+    changed = [change for change in plan["resource_changes"] if change["change"]["actions"] != ["no-op"]]
+    assert [('module.keyturn.google_secret_manager_secret.this["API_KEY"]', ["update"])] == [
+        (change["address"], change["change"]["actions"]) for change in changed
+    ]
+    shop("apply", "-auto-approve")
+    assert 2 * 86_400 == client.get_secret(name=name).rotation.rotation_period.total_seconds()
+
+
+def ends(cloud, shop):
+    """A protected secret is not deleted; when that was taken back, `destroy` leaves nothing."""
+    assert "without setting deletion_protection=false" in shop("destroy", "-auto-approve", ok=False)
+    assert (
+        b"API_KEY-2"
+        == cloud.secret_manager_client()
+        .access_secret_version(name=f"{cloud.secret('API_KEY')}/versions/latest")
+        .payload.data
+    )
+
+    shop("apply", "-auto-approve", "-var", "protected=false")
+    shop("destroy", "-auto-approve", "-var", "protected=false")
+
+    project = f"projects/{PROJECT}"
+    assert [] == list(cloud.publisher().list_topics(project=project))
+    assert [] == list(cloud.subscriber().list_subscriptions(project=project))
+    for parent in (project, f"{project}/locations/europe-west1"):
+        assert [] == list(cloud.secret_manager_client().list_secrets(parent=parent))
+    assert "" == shop("state", "list")
