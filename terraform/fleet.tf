@@ -12,13 +12,14 @@ resource "google_project_iam_custom_role" "fleet" {
   project     = local.project
   role_id     = "keyturn.fleet.${local.suffix}"
   title       = "keyturn: instances that listen to ${local.topic}"
-  description = "Make, read and delete a subscription of one's own."
+  description = "Make, read, change and delete a subscription of one's own."
   permissions = [
     "pubsub.subscriptions.consume",
     "pubsub.subscriptions.create",
     "pubsub.subscriptions.delete",
     "pubsub.subscriptions.get",
     "pubsub.subscriptions.list",
+    "pubsub.subscriptions.update",
   ]
 }
 

@@ -213,6 +213,6 @@ def rights(service: str, topic: str) -> str:
     """Say what the fleet needs, and which line of the manifest has Terraform grant it."""
     return (
         "its account needs pubsub.subscriptions.create, .get, .list, .update, .delete and .consume in the project and "
-        f"roles/pubsub.subscriber on {topic}: the Terraform module grants them where the manifest says "
+        f"pubsub.topics.attachSubscription on {topic}: the Terraform module grants them where the manifest says "
         f"`services: {{{service or 'SERVICE'}: {{events: pull}}}}`"
     )

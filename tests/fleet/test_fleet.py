@@ -207,7 +207,7 @@ class TestTrouble:
 
         for part in (
             "pubsub.subscriptions.create",
-            "roles/pubsub.subscriber",
+            "pubsub.topics.attachSubscription",
             "projects/local-project/topics/secret-events",
             "services: {pay: {events: pull}}",
         ):

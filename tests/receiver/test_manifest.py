@@ -192,7 +192,9 @@ def test_a_service_takes_its_entries_from_it(tmp_path):
         {f"projects/pgp-live/locations/europe-west1/secrets/{n}": "1" for n in ("LIMITS", "HOST_WALLET_PRIVATE_KEY")}
     )
     source.add("projects/pgp-live/locations/europe-west1/secrets/LIMITS", "2")
-    cache = SecretCache.from_manifest(tmp_path / "secrets.yaml", service="wallet", source=source, run_dir=str(tmp_path))
+    cache = SecretCache.from_manifest(
+        tmp_path / "secrets.yaml", service="wallet", source=source, run_dir=str(tmp_path), events="push"
+    )
     cache.load()
 
     wallet, limits = cache["HOST_WALLET_PRIVATE_KEY"], cache["LIMITS"]
