@@ -32,9 +32,9 @@ class Clock:
         """Move on.
 
         Raises:
-            ValueError: `seconds` is negative; time goes forward only.
+            ValueError: `seconds` is negative, or no number; time goes forward only.
         """
-        if seconds < 0:
+        if not 0 <= seconds < float("inf"):
             raise ValueError("Time goes forward only.")
         with self._lock:
             self._added += seconds

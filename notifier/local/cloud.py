@@ -116,7 +116,7 @@ class LocalCloud:
                 )
             )
             own = None if self.pubsub_host else self.pubsub
-            self.control = Control(self.secret_manager, own, self.logging, self.issuer)
+            self.control = Control(self.secret_manager, own, self.logging, self.issuer, advance=self.advance)
             web = WebServer(self.control.routes(), port=keys_port)
             started.callback(web.stop)
             started.callback(self._clients.close)

@@ -10,6 +10,10 @@ Bodies and answers are JSON objects; `secret` and `topic` are full names.
     POST /secrets/damage     {"secret", "times"=1}
     POST /secrets/lag        {"secret", "changes"=null, "seconds"=0}; POST /secrets/catch-up {"secret"} ends it
     POST /secrets/heal       {"secret"=null (all)}
+    POST /secrets/limit      {"on"=true}: production's quotas
+    POST /secrets/forbid     {"topic", "forbidden"=true}: Secret Manager may not publish to it
+    POST /audit              {"reads"=true}: Data Access too
+    POST /clock/advance      {"seconds"}: what is due by then happens
     POST /pubsub/duplicate   {"topic", "times"=1, "copies"=1, "new_id"=false}
     POST /pubsub/delay       {"topic", "seconds", "times"=1}
     POST /pubsub/reorder     {"topic", "times"=1}
@@ -27,6 +31,7 @@ from typing import Any
 
 import grpc
 
+from .audit import AuditLog
 from .cloud_logging import Logging
 from .fault_plan import FaultPlan
 from .issuer import Issuer
@@ -34,7 +39,11 @@ from .names import secret_path
 from .pubsub import PubSub
 from .rpc import Refusal
 from .secret_manager import SecretManager
+from .secret_quotas import UNLIMITED, Limits
 from .web import Bad, Reply, Route, told
+
+
+_PRODUCTION = Limits()
 
 
 class Control:
@@ -45,13 +54,23 @@ class Control:
         pubsub: likewise; None where it runs elsewhere.
         logging: keeps the lines that are handed in.
         issuer: signs tokens that are asked for.
+        advance: moves the clock.
     """
 
-    def __init__(self, secret_manager: SecretManager, pubsub: PubSub | None, logging: Logging, issuer: Issuer) -> None:
+    def __init__(
+        self,
+        secret_manager: SecretManager,
+        pubsub: PubSub | None,
+        logging: Logging,
+        issuer: Issuer,
+        *,
+        advance: Callable[[float], None],
+    ) -> None:
         self._secrets = secret_manager
         self._pubsub = pubsub
         self._logging = logging
         self._issuer = issuer
+        self._advance = advance
 
     def routes(self) -> dict[tuple[str, str], Route]:
         """All routes, by method and path."""
@@ -67,6 +86,10 @@ class Control:
             ("POST", "/secrets/lag"): _done(secrets.lag),
             ("POST", "/secrets/catch-up"): _done(secrets.catch_up),
             ("POST", "/secrets/heal"): _done(secrets.heal),
+            ("POST", "/secrets/limit"): _done(lambda on=True: secrets.limit(_PRODUCTION if on else UNLIMITED)),
+            ("POST", "/secrets/forbid"): _done(secrets.forbid_topic),
+            ("POST", "/audit"): _done(lambda reads=True: _reads(secrets.audit, on=reads)),
+            ("POST", "/clock/advance"): _done(lambda seconds: self._advance(float(seconds))),
             **({} if self._pubsub is None else _of_pubsub(self._pubsub)),
             ("POST", "/logs"): self._lines,
             ("POST", "/sign"): self._sign,
@@ -141,6 +164,10 @@ def _done(call: Callable[..., None], **defaults: Any) -> Route:
         return told({})
 
     return route
+
+
+def _reads(audit: AuditLog, *, on: bool) -> None:
+    audit.switch_on() if on else audit.switch_off()
 
 
 def _secret(path: str) -> str:

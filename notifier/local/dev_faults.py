@@ -16,8 +16,8 @@ from typing import Any
 from .web import Bad, Route
 
 
-# Routes that change what happens, and not those that ask.
-_GROUPS = ("/secrets/", "/pubsub/", "/keys/")
+# Routes that change how things go, and not those that ask.
+_GROUPS = ("/audit", "/clock/", "/keys/", "/pubsub/", "/secrets/")
 
 
 class NotFaults(Exception):

@@ -145,3 +145,37 @@ def test_bad_requests(control, method, path, body, headers, status):
 
     assert status == answered
     assert told["error"]
+
+
+def test_switches(cloud, control, client):
+    """Quotas, topics that may not be published to, Data Access and the clock are switched from outside."""
+    assert 200 == control("POST", "/audit", {})[0]
+    client.get_secret(name=DB)
+    assert 200 == control("POST", "/audit", {"reads": False})[0]
+    client.get_secret(name=DB)
+    assert 1 == len(cloud.secret_manager.audit.entries(method="GetSecret"))
+
+    assert 200 == control("POST", "/secrets/forbid", {"topic": cloud.topic("news")})[0]
+    with pytest.raises(exceptions.PermissionDenied):
+        client.update_secret(
+            secret={"name": DB, "topics": [{"name": cloud.topic("news")}]}, update_mask={"paths": ["topics"]}
+        )
+
+    before = cloud.clock()
+    assert 200 == control("POST", "/clock/advance", {"seconds": 3600})[0]
+    assert cloud.clock() >= before + 3600
+    assert [400] * 3 == [
+        control("POST", "/clock/advance", {"seconds": wrong})[0] for wrong in (-1, "soon", float("nan"))
+    ]
+
+    assert 200 == control("POST", "/secrets/limit", {})[0]
+
+    def add(times):
+        for _ in range(times):
+            client.add_secret_version(parent=DB, payload={"data": b"x"})
+
+    # However slow this machine is, a minute has 120 of them at most.
+    with pytest.raises(exceptions.ResourceExhausted):
+        add(121)
+    assert 200 == control("POST", "/secrets/limit", {"on": False})[0]
+    add(3)

@@ -181,7 +181,10 @@ print("ending", flush=True)
         ("[", "is not JSON"),
         ("{}", "is not a JSON list"),
         ('[{"fault": 5}]', "entry 1: `fault` is missing"),
-        ('[{"fault": "logs"}]', "there is no fault `logs`; there are keys/fail, keys/rotate, pubsub/break"),
+        (
+            '[{"fault": "logs"}]',
+            "there is no fault `logs`; there are audit, clock/advance, keys/fail, keys/rotate, pubsub/break",
+        ),
         ('[{"fault": "keys/fail"}, {"fault": "secrets/fail", "secret": "x"}]', "entry 2, secrets/fail: The resource"),
         ('[{"fault": "secrets/slow"}]', "entry 1, secrets/slow: A member of the body is missing"),
     ],
