@@ -42,7 +42,7 @@ test: $(READY) $(VENV)/servers  ## run the tests
 # Without pytest's log capture, which would keep every entry of a million requests.
 prove: $(READY) $(VENV)/servers  ## test the properties with a million requests and more (half an hour and longer)
 	@$(BIN)/python -m pytest -n $(WORKERS) -p no:logging --timeout=0 --hypothesis-profile=prove tests/properties $(ARGS)
-	@$(BIN)/python -m pytest -n $(WORKERS) -m long tests $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) -m long -rP tests $(ARGS)
 
 lint: $(READY)  ## check style and form
 	@$(BIN)/ruff check .

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .events import SecretEvent
     from .flask import refresh_blueprint
     from .gate import Gate
+    from .groups import Group, View
     from .manifest import Manifest, ManifestError
     from .names import SecretName
     from .parsing import URL
@@ -34,6 +35,7 @@ __all__ = [
     "CloudRunIAM",
     "ConfigurationError",
     "Gate",
+    "Group",
     "HeldValue",
     "Insecure",
     "KeyturnError",
@@ -48,6 +50,7 @@ __all__ = [
     "SecretUnavailable",
     "SharedToken",
     "ValueRejected",
+    "View",
     "refresh_blueprint",
     "retry_on_auth_error",
     "verify_hmac",
@@ -62,6 +65,7 @@ _HOMES: Final = {
     "CloudRunIAM": "cloud_run",
     "ConfigurationError": "errors",
     "Gate": "gate",
+    "Group": "groups",
     "HeldValue": "secret",
     "Insecure": "auth",
     "KeyturnError": "errors",
@@ -76,6 +80,7 @@ _HOMES: Final = {
     "SecretUnavailable": "errors",
     "SharedToken": "shared_token",
     "ValueRejected": "errors",
+    "View": "groups",
     "refresh_blueprint": "flask",
     "retry_on_auth_error": "retrying",
     "verify_hmac": "signatures",

@@ -127,6 +127,7 @@ class SecretCache(Declares):
         self._registry = Registry()
         #: Writes the log in this cache's name.
         self.voice = Voice(self._who, roll=self._roll)
+        self._groups = {}
         self._around = Surroundings(
             source=self._source,
             clock=clock,
@@ -332,11 +333,16 @@ class SecretCache(Declares):
         self._worker.after_fork()
         self._source.after_fork()
         self._registry.after_fork()
+        for group in self._groups.values():
+            group.after_fork()
         for hook in self._at_fork:
             hook()
 
     def __repr__(self) -> str:
         return f"<SecretCache {self.project}: {len(self._registry)} entries>"
+
+    def _is_mine(self, secret: Secret[Any]) -> bool:
+        return any(entry.handle is secret for entry in self._registry.all())
 
     def _declare(self, declaration: Declaration) -> Secret[Any]:
         return self._registry.declare(declaration, self._entry).handle

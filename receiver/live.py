@@ -7,6 +7,7 @@ under which it is told, what was told before the end was taken into account.
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
@@ -146,6 +147,14 @@ class LiveEntry:
         if not self.fixed:
             self._looking.look(self._around.clock() + timeout)
         return self._served[1] is not before
+
+    def at(self, number: int, *, timeout: float) -> HeldValue[Any] | None:
+        """The value of one version, read upstream and not served; None where it is not to be had."""
+        access = Access(str(number), self.knowledge.boundary.stamp)
+        heard = ask(self._around, self.declaration.name, access, deadline=self._around.clock() + timeout)
+        with suppress(ValueRejected):
+            return self._candidates.make(number, heard.data) if heard.data is not None else None
+        return None
 
     def tick(self) -> None:
         """Do what is due about each second."""

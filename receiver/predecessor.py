@@ -14,7 +14,6 @@ from .errors import ValueRejected
 from .knowledge import Knowledge
 from .names import SecretName
 from .overlap import Overlap
-from .telemetry import entry as log
 from .upstream import Surroundings, ask
 
 
@@ -69,4 +68,4 @@ class Predecessor:
 
     def _say(self, lower: int, trouble: str | None) -> None:
         text = f"{self.name}: what version {lower} signed is refused here, since it could not be loaded: {trouble}"
-        log(logging.WARNING, "overlap_missing", text, secret=str(self.name), version=lower)
+        self.around.voice(logging.WARNING, "overlap_missing", text, secret=str(self.name), version=lower)

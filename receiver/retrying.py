@@ -1,13 +1,20 @@
 """One more try with a newer value, for when a provider refuses the credential."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from .secret import Secret
 
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
+
+
+class _Looks(Protocol):
+    @property
+    def held(self) -> object: ...
+
+    def look(self, *, timeout: float) -> bool: ...
 
 
 def retry_on_auth_error(
@@ -43,6 +50,6 @@ def retry_on_auth_error(
     return call(secret.value)
 
 
-def newer_than(secret: Secret[_T], tried: object, *, timeout: float) -> bool:
+def newer_than(secret: _Looks, tried: object, *, timeout: float) -> bool:
     """Whether something else than `tried` (a `HeldValue`) is served, after a look upstream where it is not."""
     return secret.held is not tried or secret.look(timeout=timeout) or secret.held is not tried

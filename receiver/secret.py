@@ -54,6 +54,10 @@ class Owner(Protocol):
         """See `Secret.look`."""
         ...
 
+    def at(self, number: int, *, timeout: float) -> HeldValue[Any] | None:
+        """The value of one version, read upstream and not served; None where it is not to be had."""
+        ...
+
 
 class Secret(Generic[T]):
     """Follow one secret. Made by `SecretCache.secret`; thread-safe.

@@ -19,6 +19,8 @@ PURE_STDLIB = {
 
 #: Likewise of the notifier: from log entries to a report.
 TRACE = ["forms", "times", "acts", "signs", "answer", "causes", "verdict", "report"]
+#: The modules of `receiver.bind` that are for one library each, which is the module's extra: they import it at once.
+BINDINGS = {"asyncpg", "httpx", "psycopg", "redis", "requests", "sqlalchemy"}
 
 #: Who may import what is not ours, in `receiver`.
 ADAPTERS = {
@@ -29,6 +31,8 @@ ADAPTERS = {
     "grpc": {"greenlets", "secret_manager", "subscriptions"},
     "jwt": {"auth", "keys"},
     "yaml": {"document"},
+    **{name: {name} for name in BINDINGS},
+    "psycopg_pool": {"psycopg"},
 }
 
 #: Each module of the core, outermost last: a module imports only from those before it.
@@ -107,7 +111,7 @@ def test_foreign_packages_stay_in_their_adapters(path):
         foreign = module.split(".")[0]
         if level == 0 and foreign in ADAPTERS:
             assert path.stem in ADAPTERS[foreign], module
-            assert path.stem == "flask" or not top, module
+            assert path.stem in {"flask", *BINDINGS} or not top, module
 
 
 def test_importing_receiver_is_cheap():

@@ -86,6 +86,10 @@ class Postgres:
         query = "SELECT pid, usename, backend_start FROM pg_stat_activity WHERE usename = ANY(%s)"
         return self.execute(query, list(names))
 
+    def session_ids(self, *names):
+        """What tells the open sessions of these roles from all others that ever were."""
+        return {(pid, began) for pid, _, began in self.sessions(*names)}
+
     def stop(self):
         with contextlib.suppress(AttributeError):
             self._admin.close()

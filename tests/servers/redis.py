@@ -4,6 +4,7 @@ import contextlib
 import shutil
 import signal
 import socket
+from itertools import count
 
 import redis
 
@@ -11,6 +12,8 @@ from tests.servers.running import Running, ServerFailed, find, free_port, privat
 
 
 ADMIN_PASSWORD = "the-admin's"
+
+_names = count(1)
 
 
 def binary():
@@ -33,6 +36,16 @@ class RedisServer:
             self.stop()
             raise
 
+    def role(self, password):
+        """Make a new user, and return its name."""
+        name = f"user_{next(_names)}"
+        self.set_user(name, password)
+        return name
+
+    def set_password(self, name, password):
+        """Give a user another password; sessions that it has open go on."""
+        self.set_user(name, password)
+
     def set_user(self, name, *passwords):
         """Make a user, or give it other passwords: exactly these, any of which lets it in."""
         given = [f"+{password}" for password in passwords]
@@ -47,6 +60,10 @@ class RedisServer:
     def sessions(self, *names):
         """What the server says of every open connection of these users."""
         return [client for client in self.admin.client_list() if client["user"] in names]
+
+    def session_ids(self, *names):
+        """What tells the open connections of these users from all others that ever were."""
+        return {client["id"] for client in self.sessions(*names)}
 
     def stop(self):
         with contextlib.suppress(AttributeError):
