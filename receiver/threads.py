@@ -8,10 +8,13 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 
 _T = TypeVar("_T")
+
+#: Waits are made of pieces of so many seconds, and a piece that took longer counts as two: the process was stopped.
+_PIECE: Final = 0.1
 
 
 def spawn(work: Callable[[], object], *, name: str) -> threading.Thread:
@@ -22,7 +25,16 @@ def spawn(work: Callable[[], object], *, name: str) -> threading.Thread:
 
 
 def each(items: Iterable[_T], work: Callable[[_T], object], *, threads: int, seconds: float, name: str) -> bool:
-    """Run `work` for every item, on at most so many threads; say whether all ended in time."""
+    """Run `work` for every item, on at most so many threads; say whether all ended in time.
+
+    Args:
+        items: for which.
+        work: what to do; must not raise.
+        threads: at most.
+        seconds: how long to wait, not counting time for which the process was stopped: work that has not had its
+            seconds is no reason to go on without it.
+        name: of the threads.
+    """
     waiting: queue.SimpleQueue[_T] = queue.SimpleQueue()
     count = 0
     for item in items:
@@ -43,5 +55,19 @@ def each(items: Iterable[_T], work: Callable[[_T], object], *, threads: int, sec
 
     for _ in range(min(threads, count)):
         spawn(drain, name=name)
-    deadline = time.monotonic() + seconds
-    return all(ended.acquire(timeout=max(0.0, deadline - time.monotonic())) for _ in range(count))
+    left = seconds
+    for _ in range(count):
+        ended_in_time, left = _wait(ended, left)
+        if not ended_in_time:
+            return False
+    return True
+
+
+def _wait(ended: threading.Semaphore, seconds: float) -> tuple[bool, float]:
+    """Wait for one end; returns whether it came, and how many seconds are left."""
+    while True:
+        began = time.monotonic()
+        came = ended.acquire(timeout=max(0.0, min(seconds, _PIECE)))
+        seconds -= min(time.monotonic() - began, 2 * _PIECE)
+        if came or seconds <= 0:
+            return came, seconds
