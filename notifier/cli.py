@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from .rotation import cli as rotation_cli
+from .trace.command import trace
 
 
 # Packages that come with an extra; a missing one is named with what to install.
@@ -118,7 +119,7 @@ def demo(*, workers: int, as_json: bool) -> None:
         sys.exit(run(workers, as_json=as_json, out=sys.stdout, err=sys.stderr, ending=ending))
 
 
-for _command in rotation_cli.COMMANDS:
+for _command in (*rotation_cli.COMMANDS, trace):
     keyturn.add_command(_command)
 
 

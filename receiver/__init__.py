@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .secret import HeldValue, Secret
     from .shared_token import SharedToken
     from .signatures import verify_hmac
+    from .structured import StructuredFormatter
 
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "SecretRevoked",
     "SecretUnavailable",
     "SharedToken",
+    "StructuredFormatter",
     "ValueRejected",
     "View",
     "refresh_blueprint",
@@ -79,6 +81,7 @@ _HOMES: Final = {
     "SecretRevoked": "errors",
     "SecretUnavailable": "errors",
     "SharedToken": "shared_token",
+    "StructuredFormatter": "structured",
     "ValueRejected": "errors",
     "View": "groups",
     "refresh_blueprint": "flask",

@@ -18,6 +18,7 @@ from .events import MAX_BODY
 from .gate import folded
 from .handler import push_handler
 from .operators import LARGEST, Operators, Reply
+from .structured import ASGI_SCOPE
 from .threads import spawn
 from .worker import CATCH_UP
 
@@ -95,6 +96,7 @@ class RefreshMiddleware:
             return
         if scope["type"] in {"http", "websocket"} and not self._cache.current:
             await self._catch_up()
+        ASGI_SCOPE.set(scope)
         await self._app(scope, receive, send)
 
     def _route(self, scope: Scope) -> "Route | None":

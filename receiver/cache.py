@@ -24,6 +24,7 @@ from .leaving import Leaving
 from .live import LiveEntry
 from .masters import in_a_master
 from .names import SecretName
+from .otel import Instruments
 from .registry import Registry
 from .roster import Roster
 from .secret import Secret
@@ -126,7 +127,8 @@ class SecretCache(Declares):
         self._clock, self._wall, self._jitter = clock, wall, jitter
         self._registry = Registry()
         #: Writes the log in this cache's name.
-        self.voice = Voice(self._who, roll=self._roll)
+        self.instruments = Instruments(self._registry.all, wall=wall)
+        self.voice = Voice(self._who, roll=self._roll, heard=self.instruments.record)
         self._groups = {}
         self._around = Surroundings(
             source=self._source,
@@ -356,6 +358,7 @@ class SecretCache(Declares):
     def _joined(self, directory: Path) -> None:
         at_exit(self)
         self._instance.find(directory)
+        self.instruments.start()
         self._roster.started()
         if self._is_frozen():
             self.voice(

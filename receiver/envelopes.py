@@ -4,6 +4,7 @@ The headers say which envelope it is: a CloudEvent (Eventarc), an unwrapped push
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from .audit import decode_audit
@@ -18,6 +19,7 @@ from .events import (
     decode_wrapped,
     parsed,
 )
+from .tracecontext import from_headers
 
 
 #: Any of these says that the subscription unwraps and writes metadata.
@@ -41,6 +43,11 @@ def read_event(headers: Mapping[str, str], body: bytes, *, received: int) -> Sec
     Raises:
         UnreadablePush: it is no event of Secret Manager's; the message says why not and repeats nothing of it.
     """
+    event = _opened(headers, body, received=received)
+    return event if event.trace is not None else replace(event, trace=from_headers(headers))
+
+
+def _opened(headers: Mapping[str, str], body: bytes, *, received: int) -> SecretEvent:
     if is_cloud_event(headers):
         return _cloud_event(headers, body, received=received)
     if any(name in headers for name in _UNWRAPPED):

@@ -19,6 +19,7 @@ from typing import Any, Final, TypeVar
 from .errors import UnreadablePush
 from .knowledge import SECOND, Claim, Knowledge
 from .names import SecretName, VersionName
+from .tracecontext import TraceContext, from_traceparent
 
 
 #: A message larger than this is no Secret Manager event: annotations, the largest part, are limited to 16 KiB.
@@ -39,7 +40,7 @@ OTHER_FORM: Final = "an event of another form"
 
 #: What an unwrapped push carries as headers, where the subscription writes them [docs.cloud.google.com/pubsub/docs/
 #: payload-unwrapping]: the attributes under their own names, and the message's id and time.
-_ATTRIBUTES: Final = ("eventType", "secretId", "versionId", "timestamp")
+_ATTRIBUTES: Final = ("eventType", "secretId", "versionId", "timestamp", "googclient_traceparent")
 MESSAGE_ID_HEADER: Final = "x-goog-pubsub-message-id"
 PUBLISH_TIME_HEADER: Final = "x-goog-pubsub-publish-time"
 
@@ -83,6 +84,7 @@ class SecretEvent:
         aliases: the complete alias map where the event shows it; None where it does not.
         from_future: the event's own time was cut.
         climb: the event says that the secret changed but not to what, so it is looked for upstream.
+        trace: the publisher's trace, where the message names one.
     """
 
     type: str
@@ -94,6 +96,7 @@ class SecretEvent:
     aliases: Mapping[str, int] | None = None
     from_future: bool = False
     climb: bool = False
+    trace: TraceContext | None = None
 
     def knowledge(self) -> Knowledge | None:
         """What the event teaches; None where it moves no value (SECRET_ROTATE: no version exists yet)."""
@@ -278,6 +281,8 @@ def _event(attributes: Mapping[str, str], data: bytes, *, message_id: object, pu
         stamp=stamp,
         aliases=_alias_map(data) if kind == EventType.UPDATE else None,
         from_future=from_future,
+        # Where Pub/Sub's own clients put the publisher's trace.
+        trace=from_traceparent(attributes.get("googclient_traceparent", "")),
     )
 
 

@@ -87,7 +87,11 @@ class PushHandler:
 
     def _answer(self, opened: Callable[[bytes], SecretEvent | Answer], body: bytes, deadline: float) -> Answer:
         event = opened(body)
-        return event if isinstance(event, Answer) else self._intake.take(event, deadline=deadline)
+        if isinstance(event, Answer):
+            return event
+        about = {"secret": str(event.secret or ""), "type": str(event.type)}
+        with self._cache.instruments.span("keyturn.push", parent=event.trace, **about):
+            return self._intake.take(event, deadline=deadline)
 
     def _count(self, answer: Answer) -> Answer:
         with self._lock:

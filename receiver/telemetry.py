@@ -90,6 +90,7 @@ class Voice:
     Args:
         who: the fields that say so; asked at each entry, since an instance may learn its name late.
         roll: the names of the living workers of the container, this one included.
+        heard: told of each event and its fields, whatever the log's level.
     """
 
     def __init__(
@@ -97,9 +98,11 @@ class Voice:
         who: Callable[[], Mapping[str, Field]] = dict,
         *,
         roll: Callable[[], Sequence[str]] | None = None,
+        heard: Callable[[Event, Mapping[str, Field]], None] | None = None,
     ) -> None:
         self._who = who
         self._roll = roll
+        self._heard = heard
 
     def __call__(self, level: int, event: Event, message: str, *, roll: bool = False, **fields: Field) -> None:
         """Write one entry; see `entry`.
@@ -111,6 +114,8 @@ class Voice:
             roll: whether the entry names the living workers, so that whoever reads it knows of whom to hear.
             fields: identifiers.
         """
+        if self._heard is not None:
+            self._heard(event, fields)
         if LOGGER.isEnabledFor(level):
             members = self._roll() if roll and self._roll is not None else None
             entry(level, event, message, **{"worker": os.getpid(), **self._who(), "members": members or None, **fields})

@@ -11,7 +11,19 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 #: Modules that decide, and what of the standard library they may use: nothing that has a clock, a lock or I/O.
-PURE = {"names", "events", "audit", "knowledge", "entry", "step", "errors", "parsing", "values", "ticks"}
+PURE = {
+    "names",
+    "tracecontext",
+    "events",
+    "audit",
+    "knowledge",
+    "entry",
+    "step",
+    "errors",
+    "parsing",
+    "values",
+    "ticks",
+}
 PURE_STDLIB = {
     "base64", "collections", "contextlib", "dataclasses", "datetime", "decimal", "enum", "heapq", "json", "math", "re",
     "types", "typing", "urllib",
@@ -30,13 +42,14 @@ ADAPTERS = {
     "google_crc32c": {"secret_manager"},
     "grpc": {"greenlets", "secret_manager", "subscriptions"},
     "jwt": {"auth", "keys"},
+    "opentelemetry": {"otel"},
     "yaml": {"document"},
     **{name: {name} for name in BINDINGS},
     "psycopg_pool": {"psycopg"},
 }
 
 #: Each module of the core, outermost last: a module imports only from those before it.
-ORDER = ["errors", "names", "knowledge", "events", "audit", "entry", "step"]
+ORDER = ["errors", "names", "tracecontext", "knowledge", "events", "audit", "entry", "step"]
 
 
 def modules(package):

@@ -24,7 +24,11 @@ TROUBLES: Final = frozenset(
 ENDS: Final = frozenset({"instance_stopped", "worker_stopped"})
 LIFE: Final = ENDS | {"instance_started", "worker_started", "alive", "sibling_lagging"}
 
-_OURS: Final = ADOPTIONS | TROUBLES | LIFE | {"push_answered", "called_back"}
+#: How an event was answered, whichever way it had come.
+ANSWERS: Final = frozenset({"push_answered", "pull_answered"})
+CALLED_BACK: Final = "called_back"
+
+_OURS: Final = ADOPTIONS | TROUBLES | LIFE | ANSWERS | {CALLED_BACK}
 
 #: What a process loads that only forks others (`gunicorn --preload`) serves nobody.
 PRELOAD: Final = "preload"
@@ -229,9 +233,9 @@ class Signs:
             fixed = payload.get("static") is True or payload.get("pin") is not None
             _word(worker, (project, fixed), version, said.at)
             self._first(worker.adopted, (project, version), said, _adoption)
-        elif event == "push_answered":
+        elif event in ANSWERS:
             self._first(worker.pushed, (project, version), said, _push)
-        elif event == "called_back":
+        elif event == CALLED_BACK:
             self._first(worker.called_back, (project, version), said, _call)
 
     def _first(self, kept: dict[Of, Any], key: Of, said: _Said, read: Callable[[_Said], tuple[Any, ...]]) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from receiver import Insecure, RefreshMiddleware, refresh_blueprint
 from receiver.handler import PushHandler
+from receiver.otel import Instruments
 from receiver.telemetry import LOGGER, Voice
 from receiver.worker import Spread
 from tests.envelopes import (
@@ -99,6 +100,7 @@ class Cache:
     """Answers as it is told."""
 
     voice = Voice()
+    instruments = Instruments(list, wall=lambda: 0)
 
     current = True
     spread = Spread.SETTLED

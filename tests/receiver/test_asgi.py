@@ -9,6 +9,7 @@ import pytest
 from receiver import Insecure, RefreshMiddleware, SecretCache, SharedToken
 from receiver.errors import ConfigurationError, Unauthenticated
 from receiver.events import MAX_BODY
+from receiver.otel import Instruments
 from receiver.telemetry import Voice
 from receiver.testing import InMemorySource
 from tests.envelopes import AUDIT, audit, binary, unwrapped, wrapped
@@ -21,6 +22,7 @@ class Cache:
     """A cache whose fence is opened by hand."""
 
     voice = Voice()
+    instruments = Instruments(list, wall=lambda: 0)
 
     def __init__(self):
         self.current = True

@@ -13,6 +13,7 @@ from receiver.events import MAX_BODY
 from receiver.handler import DEADLINE, PushHandler
 from receiver.knowledge import SECOND, Knowledge
 from receiver.names import SecretName
+from receiver.otel import Instruments
 from receiver.telemetry import Voice
 from receiver.testing import InMemorySource
 from receiver.worker import Spread
@@ -35,6 +36,7 @@ class Cache:
     """What the handler asks of a cache; answers as it is told."""
 
     voice = Voice()
+    instruments = Instruments(list, wall=lambda: 0)
 
     def __init__(self, spread=Spread.SETTLED):
         self.spread = spread
