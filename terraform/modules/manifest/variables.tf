@@ -34,4 +34,11 @@ variable "manifest" {
     ])
     error_message = "A secret needs the rotator, and the manifest does not say which service account it runs as; see `keyturn manifest check FILE`."
   }
+  validation {
+    condition = alltrue([
+      for service in concat(values(try(var.manifest.services, {})), try([var.manifest.rotator], [])) :
+      try(service.events, "push") == "pull" || can(service.push_endpoint) || (try(service.platform, "other") == "cloud-run" && can(var.manifest.project_number))
+    ])
+    error_message = "A service hears by push, and where it is pushed to is not known; see which with `keyturn manifest check FILE`."
+  }
 }
