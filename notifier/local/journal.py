@@ -33,8 +33,8 @@ class Journal(Protocol):
             OSError: it cannot be made durable; the call that waits for it is refused.
         """
 
-    def records(self) -> Iterable[Change]:
-        """All records there are, in any order; called once, before anything is written."""
+    def records(self, *kinds: str) -> Iterable[Change]:
+        """All records of these kinds, in any order; called before anything is written by whoever keeps them."""
 
 
 class Forgetful:
@@ -46,6 +46,6 @@ class Forgetful:
     def flush(self) -> None:
         """There is nothing to wait for."""
 
-    def records(self) -> Iterable[Change]:
+    def records(self, *_kinds: str) -> Iterable[Change]:
         """There is nothing."""
         return ()

@@ -18,8 +18,8 @@ from .ports import Wall
 
 
 # The oldest go first where there are more than so many, or more bytes than this.
-MOST = 50_000
-MOST_BYTES = 64 * 1024 * 1024
+MOST = 20_000
+MOST_BYTES = 16 * 1024 * 1024
 
 # Seconds for which entries can be read, and after which they cannot be from the future [documented].
 _RETENTION = 30 * 24 * 3600
@@ -88,7 +88,7 @@ class LogStore:
         self._entries: deque[Entry] = deque()
         self._identities: set[tuple[str, int, str]] = set()
         self._bytes = 0
-        kept = {key: value for kind, key, value in self._journal.records() if kind == _KIND and value is not None}
+        kept = {key: value for _, key, value in self._journal.records(_KIND) if value is not None}
         for key in sorted(kept):
             self._admit(Entry(log_entry.LogEntry.pb().FromString(kept[key]), number=int(key, 16)))
         self._numbers = itertools.count(self.last + 1)

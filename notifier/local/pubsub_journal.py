@@ -32,6 +32,10 @@ from .messages import Message
 # Numbers are handed out without writing each: a restart skips what is left of so many.
 _BLOCK = 10_000
 
+_KINDS = (
+    "topic", "subscription", "snapshot", "policy", "count", "waiting", "acknowledged", "retained", "held",
+)  # fmt: skip
+
 _STRIPPED, _WHOLE = b"S", b"W"
 
 Messages = dict[int, Message]
@@ -123,7 +127,7 @@ class PubSubJournal:
         saved = Saved()
         readers = {"topic": pubsub.Topic.pb(), "snapshot": pubsub.Snapshot.pb(), "policy": policy_pb2.Policy}
         places = {"topic": saved.topics, "snapshot": saved.snapshots, "policy": saved.policies}
-        for kind, key, value in self._journal.records():
+        for kind, key, value in self._journal.records(*_KINDS):
             if value is None:
                 continue
             if kind in places:

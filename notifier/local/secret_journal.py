@@ -91,7 +91,7 @@ class SecretJournal:
         versions: dict[str, list[Version]] = {}
         policies: dict[str, Any] = {}
         saved = Saved()
-        for kind, key, value in self._journal.records():
+        for kind, key, value in self._journal.records("secret", "version", "iam", "managed"):
             if value is None:
                 continue
             if kind == "secret":

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
+from zlib import crc32
 
 from .journal import Change
 
@@ -36,10 +37,15 @@ CREATE TABLE records (
     kind TEXT NOT NULL,
     key TEXT NOT NULL,
     value BLOB NOT NULL,
+    crc INTEGER NOT NULL,
     UNIQUE (kind, key)
 ) STRICT
 """
-_PUT = "INSERT INTO records VALUES (?, ?, ?) ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value"
+_PUT = (
+    "INSERT INTO records VALUES (?, ?, ?, ?) "
+    "ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value, crc = excluded.crc"
+)
+_GET = "SELECT kind, key, value, crc FROM records WHERE kind = ?"
 _DELETE = "DELETE FROM records WHERE kind = ? AND key = ?"
 
 _Place = tuple[str, str]
@@ -70,7 +76,8 @@ class SQLiteJournal:
         with contextlib.ExitStack() as opened:
             _private(directory)
             opened.callback(os.close, _locked(directory))
-            self._database = opened.enter_context(contextlib.closing(_opened(directory / _FILE)))
+            self._path = directory / _FILE
+            self._database = opened.enter_context(contextlib.closing(_opened(self._path)))
             self._opened = opened.pop_all()
         self._thread = threading.Thread(target=self._tick, name="local-journal", daemon=True)
         self._thread.start()
@@ -95,10 +102,21 @@ class SQLiteJournal:
             if self._durable < wanted:
                 self._commit()
 
-    def records(self) -> Iterable[Change]:
-        """All records there are."""
+    def records(self, *kinds: str) -> Iterable[Change]:
+        """All records of these kinds.
+
+        Raises:
+            StoreUnusable: one of them is not what was written.
+        """
+        found = []
         with self._writing:
-            return [Change(*row) for row in self._database.execute("SELECT kind, key, value FROM records")]
+            for asked in kinds:
+                for kind, key, value, crc in self._database.execute(_GET, (asked,)):
+                    # SQLite's own check sees its pages, and not what is in them.
+                    if crc32(value) != crc:
+                        raise _corrupt(self._path, f"the {kind} {key} is not what was written")
+                    found.append(Change(kind, key, value))
+        return found
 
     def close(self) -> None:
         """Write what is left, and let another process have the directory."""
@@ -125,7 +143,7 @@ class SQLiteJournal:
                 self._database.execute("BEGIN IMMEDIATE")
                 self._database.executemany(_DELETE, [place for place, value in batch.items() if value is None])
                 self._database.executemany(
-                    _PUT, [(*place, value) for place, value in batch.items() if value is not None]
+                    _PUT, [(*place, value, crc32(value)) for place, value in batch.items() if value is not None]
                 )
         except sqlite3.Error as exc:
             with self._changed:
@@ -180,7 +198,7 @@ def _opened(path: Path) -> sqlite3.Connection:
         database.execute("PRAGMA secure_delete = ON")
     except sqlite3.Error as exc:
         database.close()
-        raise StoreUnusable(f"{path} is corrupt ({exc}); move it away to begin anew") from exc
+        raise _corrupt(path, str(exc)) from exc
     except StoreUnusable:
         database.close()
         raise
@@ -207,5 +225,9 @@ def _check(database: sqlite3.Connection, path: Path) -> None:
         )
     (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
     if found != "ok":
-        # What SQLite says has several lines.
-        raise StoreUnusable(f"{path} is corrupt ({' '.join(found.split())}); move it away to begin anew")
+        raise _corrupt(path, found)
+
+
+def _corrupt(path: Path, why: str) -> StoreUnusable:
+    # What SQLite says may have several lines.
+    return StoreUnusable(f"{path} is corrupt ({' '.join(why.split())}); move it away to begin anew")

@@ -24,10 +24,10 @@ class MemoryJournal:
                     self.durable[kind, key] = value
             self.pending.clear()
 
-    def records(self):
-        return [Change(kind, key, value) for (kind, key), value in self.durable.items()]
+    def records(self, *kinds):
+        return [Change(kind, key, value) for (kind, key), value in self.durable.items() if kind in kinds]
 
     def crash(self):
         """The journal of the next life."""
         with self.lock:
-            return MemoryJournal(self.records())
+            return MemoryJournal([(*place, value) for place, value in self.durable.items()])

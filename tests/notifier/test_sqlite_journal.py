@@ -22,7 +22,7 @@ def place(tmp_path):
 
 def content(place):
     with SQLiteJournal(place) as journal:
-        return {(kind, key): value for kind, key, value in journal.records()}
+        return {(kind, key): value for kind, key, value in journal.records("a", "b")}
 
 
 def test_what_is_flushed_is_there_after_a_restart(place):
@@ -70,7 +70,7 @@ def test_many_threads(place):
         for round_ in range(20):
             journal.write(Change("a", f"{number}", f"{round_}".encode()))
             journal.flush()
-            if f"{round_}".encode() != {key: value for _, key, value in journal.records()}[f"{number}"]:
+            if f"{round_}".encode() != {key: value for _, key, value in journal.records("a", "b")}[f"{number}"]:
                 missing.append(number)
 
     with SQLiteJournal(place) as journal:
@@ -178,6 +178,18 @@ def test_a_corrupt_store_is_refused(place, damage):
     )
     with pytest.raises(StoreUnusable, match=r"corrupt.*move it away"):
         SQLiteJournal(place)
+
+
+def test_a_value_that_was_altered_is_refused(place):
+    """A bit that flipped inside a value is found, though SQLite does not see it."""
+    with SQLiteJournal(place) as journal:
+        journal.write(Change("a", "1", b"value" * 5000))
+    path = place / "state.sqlite3"
+    whole = bytearray(path.read_bytes())
+    whole[whole.rindex(b"value") + 2] ^= 1
+    path.write_bytes(whole)
+    with pytest.raises(StoreUnusable, match=r"corrupt \(the a 1 is not what was written\); move it away"):
+        content(place)
 
 
 def test_a_log_that_was_cut_off_is_no_damage(place):
