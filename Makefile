@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 WORKERS ?= auto
 
-.PHONY: help setup servers demo test prove lint types format bench clean
+.PHONY: help setup servers demo test prove chaos soak lint types format bench clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,12 @@ test: $(READY) $(VENV)/servers  ## run the tests
 prove: $(READY) $(VENV)/servers  ## test the properties with a million requests and more (half an hour and longer)
 	@$(BIN)/python -m pytest -n $(WORKERS) -p no:logging --timeout=0 --hypothesis-profile=prove tests/properties $(ARGS)
 	@$(BIN)/python -m pytest -n $(WORKERS) -m long -rP tests $(ARGS)
+
+chaos: $(READY)  ## kill and stop processes of three instances for five minutes (ARGS="--seed 7 --seconds 60")
+	@$(BIN)/python -m tests.chaos.run $(ARGS)
+
+soak: $(READY)  ## rotate once a second for twenty minutes and watch memory and open files (ARGS="--seconds 60")
+	@$(BIN)/python -m tests.chaos.soak $(ARGS)
 
 lint: $(READY)  ## check style and form
 	@$(BIN)/ruff check .

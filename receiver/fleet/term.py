@@ -212,7 +212,7 @@ class Term:
 def rights(service: str, topic: str) -> str:
     """Say what the fleet needs, and which line of the manifest has Terraform grant it."""
     return (
-        "its account needs pubsub.subscriptions.create, .get, .list, .update, .delete and .consume in the project and "
-        f"pubsub.topics.attachSubscription on {topic}: the Terraform module grants them where the manifest says "
-        f"`services: {{{service or 'SERVICE'}: {{events: pull}}}}`"
+        "its account needs the role keyturn.fleet in the project (pubsub.subscriptions.create, .get, .list, .update, "
+        f".delete, .consume) and keyturn.fleetTopic on {topic} (pubsub.topics.attachSubscription); the Terraform "
+        f"module makes and grants both where the manifest says `services: {{{service or 'SERVICE'}: {{events: pull}}}}`"
     )

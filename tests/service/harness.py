@@ -33,10 +33,15 @@ class Service:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115
+        self.args, self.env = args, environment(cloud, self.run_dir.name) | (env or {})
+        self.launch()
+
+    def launch(self) -> None:
+        """Start it; again, where it has ended, at the same port and with what it left in its run directory."""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", *self.server(), *args],
+            [sys.executable, "-m", *self.server(), *self.args],
             cwd=ROOT,
-            env=environment(cloud, self.run_dir.name) | (env or {}),
+            env=self.env,
             stdout=self.log,
             stderr=self.log,
             start_new_session=True,
