@@ -55,6 +55,7 @@ class Play:
         """
         self._start()
         version = self._rotate()
+        self.figures.trace = self._stage.trace(ROTATED, version, instances=1)
         self._step_back(version)
         self._leave_static()
         self._refuse(version)

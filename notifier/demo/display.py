@@ -99,8 +99,10 @@ def summary(figures: Figures) -> Iterator[str]:
     )
     for what in figures.shortcomings():
         yield f"NOT AS PROMISED: {what}"
-    if not figures.shortcomings():
-        yield "All of it held."
+    if not figures.shortcomings() and figures.trace is not None:
+        # In one line, so that all fits into a terminal of 24.
+        told = figures.trace
+        yield f"All of it held. By the log: {told.converged} of {told.total} instances {told.verdict.value}."
 
 
 def _drawn(scene: Scene) -> "RenderableType":

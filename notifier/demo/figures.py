@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
+from ..trace import Report, Verdict
+
 
 @dataclass(slots=True)
 class Figures:
@@ -24,6 +26,7 @@ class Figures:
         refused: how many of them were answered with 401 or 403.
         forgeries: how many were sent.
         stepped_back: whether every worker served the version before again after the one it had turned to was disabled.
+        trace: where the rotation stood after its act, told from log entries alone.
         static_unchanged: whether every worker kept the static secret's version, and none fetched the new one.
     """
 
@@ -39,6 +42,7 @@ class Figures:
     forged: int = 0
     refused: int = 0
     forgeries: int = 0
+    trace: Report | None = None
     stepped_back: bool = False
     static_unchanged: bool = False
 
@@ -68,7 +72,11 @@ class Figures:
             "forged_pushes_refused": self.refused,
             "stepped_back": self.stepped_back,
             "static_unchanged": self.static_unchanged,
+            "trace": self.trace.as_json() if self.trace else None,
         }
+
+    def _traced(self) -> bool:
+        return self.trace is not None and self.trace.verdict is Verdict.CONVERGED
 
     def shortcomings(self) -> list[str]:
         """What did not hold, each in a few words; nothing where all did."""
@@ -82,6 +90,7 @@ class Figures:
             f"{self.unacknowledged} pushes were not acknowledged": self.unacknowledged == 0,
             f"{self.forged} forged pushes were accepted": self.forged == 0,
             f"{self.refused} of {self.forgeries} forged pushes were refused": 0 < self.forgeries == self.refused,
+            "the log does not tell that all have followed": self._traced(),
             "not every worker stepped back": self.stepped_back,
             "the static secret changed": self.static_unchanged,
         }

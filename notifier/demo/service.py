@@ -6,12 +6,14 @@ together; the values themselves never leave it.
 
 import hashlib
 import hmac
+import logging
 import os
+import sys
 import time
 
 from flask import Flask, Response, jsonify
 
-from receiver import OIDC, SecretCache, refresh_blueprint
+from receiver import OIDC, SecretCache, StructuredFormatter, refresh_blueprint
 
 
 #: Seconds of pretended work in each request.
@@ -20,6 +22,9 @@ _WORK = 0.004
 
 def create_app() -> Flask:
     """Make the application, as gunicorn does in each worker."""
+    told = logging.StreamHandler(sys.stdout)
+    told.setFormatter(StructuredFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[told])
     cache = SecretCache(project=os.environ["GOOGLE_CLOUD_PROJECT"], service="keyturn-demo")
     static = os.environ["KEYTURN_DEMO_STATIC"]
     names = os.environ["KEYTURN_DEMO_SECRETS"].split()

@@ -10,11 +10,15 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 from ..local.cloud import SENDER, LocalCloud
+from ..trace import Counted, Report
+from ..trace.looking import Look
+from ..trace.times import HOUR
 from .service import mark
 
 
@@ -23,6 +27,7 @@ STATIC: Final = "WALLET_PRIVATE_KEY"
 NAMES: Final = (ROTATED, "WEBHOOK_TOKEN", "SMTP_PASSWORD", "DATABASE_PASSWORD", "MAPS_API_KEY", STATIC)
 
 TOPIC: Final = "secret-events"
+SERVICE: Final = "keyturn-demo"
 AUDIENCE: Final = "https://demo.example/secrets/events"
 
 #: Seconds that gunicorn may take to end by itself.
@@ -106,6 +111,14 @@ class Stage:
         """Count anew."""
         self.cloud.secret_manager.log.clear()
 
+    def trace(self, name: str, version: int, *, instances: int) -> Report:
+        """Where a rotation stands, as `keyturn trace` tells it: from what the service printed and the audit log."""
+        self.cloud.logging.take_lines(self._lines(), service=SERVICE)
+        counted = Counted.constant(instances)
+        look = Look(self.cloud.project, "", name, version=version, since=HOUR, counted=counted)
+        now = time.time_ns()
+        return look.report(look.read(self.cloud.logging_client(), now=now), now=now)
+
     def check(self) -> None:
         """See whether the service runs.
 
@@ -117,7 +130,10 @@ class Stage:
 
     def printed(self) -> str:
         """The last lines that the service printed."""
-        return "\n".join((self._directory / "log").read_text(errors="replace").splitlines()[-15:])
+        return "\n".join(self._lines()[-15:])
+
+    def _lines(self) -> list[str]:
+        return (self._directory / "log").read_text(errors="replace").splitlines()
 
 
 @contextlib.contextmanager

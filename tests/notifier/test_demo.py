@@ -20,11 +20,14 @@ from notifier.demo.figures import Figures
 from notifier.demo.load import Answer, Load
 from notifier.demo.run import run
 from notifier.demo.scene import Traffic
+from notifier.trace import Counted, Question, report
+from tests.entries import NEW, PROJECT, SECRET, rotation
 
 
+TRACED = report(rotation(1), Question(project=PROJECT, secret=SECRET, now=0, version=NEW, counted=Counted.constant(1)))
 HELD = {
     "workers": 2, "milliseconds": [10.0, 30.0], "fetches": 2, "requests": 100, "refused": 3, "forgeries": 3,
-    "stepped_back": True, "static_unchanged": True,
+    "stepped_back": True, "static_unchanged": True, "trace": TRACED,
 }  # fmt: skip
 
 
@@ -69,7 +72,13 @@ def test_the_figures_hold_and_are_printed_as_one_object(tmp_path):
         out, told = process.communicate(timeout=25)
 
     figures = json.loads(out)
-    took = figures.pop("propagation_ms")
+    took, trace = figures.pop("propagation_ms"), figures.pop("trace")
+    assert ("converged", 2, 1, []) == tuple(
+        trace[key] for key in ("verdict", "version", "instances_converged", "stragglers")
+    )
+    assert trace["added_at"]
+    assert 2 == trace["instances"][0]["workers"]
+    assert 0 < trace["propagation_ms"]["max"] < 5000
     assert 0 < took["p50"] <= took["max"] < 5000
     assert figures.pop("requests") > 100
     assert {
@@ -134,7 +143,7 @@ def test_plain_output_is_plain_and_shows_no_value(tmp_path, monkeypatch):
     said = out.getvalue()
     assert (0, False, "") == (status, "\x1b" in said, err.getvalue())
     assert re.search(r"worker \d+ serves version 2 after \d+\.\d ms", said)
-    assert said.endswith("All of it held.\n")
+    assert said.endswith("All of it held. By the log: 1 of 1 instances converged.\n")
     assert ["Booting worker" in log for log in logged] == [True]
     assert 9 == len(made)  # six first versions, two further ones and the key of the marks
     assert [] == [value for value in made if value in said or value in logged[0]]
@@ -155,6 +164,7 @@ def test_plain_output_is_plain_and_shows_no_value(tmp_path, monkeypatch):
         ({"refused": 0, "forgeries": 0}, "0 of 0 forged pushes were refused"),
         ({"stepped_back": False}, "not every worker stepped back"),
         ({"static_unchanged": False}, "the static secret changed"),
+        ({"trace": None}, "the log does not tell that all have followed"),
     ],
 )
 def test_each_figure_can_fail_the_demo(wrong, said):
