@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from .manifest.cli import manifest
 from .rotation import cli as rotation_cli
 from .trace.command import trace
 
@@ -119,7 +120,7 @@ def demo(*, workers: int, as_json: bool) -> None:
         sys.exit(run(workers, as_json=as_json, out=sys.stdout, err=sys.stderr, ending=ending))
 
 
-for _command in (*rotation_cli.COMMANDS, trace):
+for _command in (*rotation_cli.COMMANDS, trace, manifest):
     keyturn.add_command(_command)
 
 

@@ -1,13 +1,14 @@
 """The manifest as its users see it: services, secrets, and which belong together."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 from .build import built
 from .checking import Checker
-from .document import LARGEST, Unreadable, read
+from .document import LARGEST, Node, Unreadable, read
+from .draft import draft, found
 from .problems import ManifestError, Problem
 from .relations import relate
 from .shape import MANIFEST, json_schema
@@ -37,6 +38,7 @@ class Manifest:
     services: Mapping[str, ServiceSpec]
     rotator: RotatorSpec | None
     secrets: Mapping[str, SecretSpec]
+    _places: Mapping[tuple[str, ...], Node] = field(repr=False, compare=False)
 
     @classmethod
     def read(cls, path: str | Path) -> Self:
@@ -76,14 +78,57 @@ class Manifest:
             if not checker.problems:
                 relate(plain, checker)
             if not checker.problems:
-                return cls(**built(plain))
+                return cls(**built(plain), _places=checker.places)
             problems = tuple(checker.problems)
         raise ManifestError(source, problems)
+
+    @staticmethod
+    def draft(
+        text: str, *, project: str, location: str, service: str, service_account: str, push_endpoint: str | None = None
+    ) -> tuple[str, list[int]]:
+        """Write a first manifest of what a service reads today.
+
+        Args:
+            text: with Cloud Run's `--set-secrets` flags, or an environment file, whose values are passed over.
+            project: the project's id.
+            location: where new secrets are to be.
+            service: the service's name.
+            service_account: the account that it runs as.
+            push_endpoint: where it is pushed to; it hears by pull where it is not given.
+
+        Returns:
+            The manifest, and the numbers of the lines that were not understood.
+
+        Raises:
+            ManifestError: it would not be one: an argument is not of its form, or the text names no secret.
+        """
+        several, unclear = found(text)
+        made = draft(
+            several,
+            project=project,
+            location=location,
+            service=service,
+            service_account=service_account,
+            push_endpoint=push_endpoint,
+        )
+        Manifest.parse(made, source="the draft")
+        return made, unclear
 
     @staticmethod
     def schema() -> dict[str, Any]:
         """The JSON Schema of manifests, for editors."""
         return json_schema()
+
+    def problem(self, text: str, *path: str) -> Problem:
+        """A problem with what stands at a path of keys, for who knows more than a manifest does, such as a rotator.
+
+        Args:
+            text: what is wrong; never a value.
+            path: keys from the top; where the last ones say nothing in the file, it is about what holds them.
+        """
+        while path not in self._places:
+            path = path[:-1]
+        return self._places[path].problem(text)
 
     def service(self, name: str) -> ServiceSpec:
         """The service of a name.

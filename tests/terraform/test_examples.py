@@ -3,8 +3,11 @@
 import time
 
 import pytest
+from click.testing import CliRunner
 
-from .harness import VERSIONS, Terraform, copied, installed, needed, resources
+from notifier.cli import keyturn
+
+from .harness import ROOT, VERSIONS, Terraform, copied, installed, needed, resources
 
 
 # The first test of a machine installs what all need.
@@ -41,6 +44,14 @@ def test_a_version_that_was_not_checked_is_refused(tmp_path):
     terraform = Terraform(folder, TF_CLI_CONFIG_FILE=str(installed(VERSIONS[-1]) / "terraform.rc"))
 
     assert "no available releases match" in terraform("init", ok=False)
+
+
+@pytest.mark.parametrize("manifest", sorted(ROOT.glob("**/examples/*/secrets.yaml")), ids=lambda path: path.parent.name)
+def test_every_examples_manifest_is_right(manifest):
+    """The command finds nothing wrong in it, its rotators' settings included."""
+    done = CliRunner().invoke(keyturn, ["manifest", "check", str(manifest)])
+
+    assert 0 == done.exit_code, done.output
 
 
 def test_it_is_in_form(module):

@@ -36,7 +36,7 @@ rotator:
 secrets:
   API_KEY: {used_by: [shop, worker], location: global}
   REGIONAL_KEY: {used_by: all}
-  DB_LOGIN: {used_by: [api], rotation: {period: 30d, rotator: postgres_alternating, uses: [DB_ADMIN]}}
+  DB_LOGIN: {used_by: [api], rotation: {period: 30d, rotator: postgres-alternating, uses: [DB_ADMIN]}}
   OLD_LOGIN: {used_by: [shop], existing: true, rotation: {rotator: random}}
   DB_ADMIN: {used_by: []}
 """
