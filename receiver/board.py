@@ -80,7 +80,7 @@ class Board:
 
     def generation(self) -> int:
         """Where the board stands. Compare for equality only; costs one read of shared memory."""
-        return self._memory[0]
+        return self.memory[0]
 
     def publish(self, name: SecretName, knowledge: Knowledge) -> Published:
         """Merge `knowledge` into what the container knows of `name`; returns all that it knows, and the generation.
@@ -93,9 +93,9 @@ class Board:
         """
         with _as_board_error(f"write what is known of {name}"), self._settled():
             merged, unreadable = self._merge(name, knowledge)
-            self._memory[1 + _serial(_file_name(name))] += 1
-            self._memory[0] += 1
-            generation = self._memory[0]
+            self.memory[1 + _serial(_file_name(name))] += 1
+            self.memory[0] += 1
+            generation = self.memory[0]
         if unreadable:
             _say_unreadable(_file_name(name))
         return Published(merged, generation)
@@ -137,7 +137,7 @@ class Board:
         with _as_board_error("read the board"):
             for _ in range(_TRIES):
                 # In this order, the reverse of that in which they are set: old memory is never taken for the new.
-                identity, memory = self._memory_identity, self._memory
+                identity, memory = self._memory_identity, self.memory
                 generation, serials = memory[0], memory[1:].tolist()
                 if self._is_in_place(identity):
                     return generation, self._read(serials)
@@ -285,7 +285,8 @@ class Board:
             try:
                 self.run_dir.ensure()
                 self._lock = RecordLock(self.run_dir.path / _LOCK)
-                self._memory, self._memory_identity = _map(self.run_dir.path / _GENERATION)
+                #: The generation, then the serials. Whoever has to be quick compares the first of them by itself.
+                self.memory, self._memory_identity = _map(self.run_dir.path / _GENERATION)
             except FileNotFoundError:
                 if attempt == _TRIES - 1:
                     raise

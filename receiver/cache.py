@@ -224,16 +224,15 @@ class SecretCache(Declares):
         """
         self._read([entry for entry in self._registry.all() if not entry.loaded], seconds=timeout, path="start")
 
-    def fence(self) -> None:
-        """Let this worker catch up before a request runs; called at the start of each.
+    @property
+    def fence(self) -> Callable[[], None]:
+        """Let this worker catch up before a request runs: `cache.fence()` at the start of each.
 
-        Where nothing happened since the last time it costs one comparison. Otherwise it waits until the entries
-        concerned have been refreshed, `CATCH_UP` seconds at most; then the last good values serve.
-
-        Raises:
-            ConfigurationError: the container's workers have nowhere to meet.
+        Where nothing happened since the last time it costs three comparisons. Otherwise it waits until the entries
+        concerned have been refreshed, `CATCH_UP` seconds at most; then the last good values serve. It raises
+        `ConfigurationError` where the container's workers have nowhere to meet.
         """
-        self._worker.fence()
+        return self._worker.fence
 
     @property
     def events(self) -> Events:

@@ -62,20 +62,20 @@ class Container:
         #: Private, and shared by the workers of the container.
         self.directory = shared.path
         # Listen first, then the board: news is on one of the two at any moment.
-        self._board = Board(shared)
-        self._siblings = Siblings(self._board)
+        self.board = Board(shared)
+        self._siblings = Siblings(self.board)
         self._siblings.attend(apply, tick=tick)
         self.seen = -1
 
     @property
     def generation(self) -> int:
         """Where the board stands: one read of shared memory."""
-        return self._board.generation()
+        return self.board.generation()
 
     def merge_board(self) -> int:
         """Merge what the board says since the last time; returns the generation that is thereby known."""
         with self._lock:
-            generation, changes = self._board.changes()
+            generation, changes = self.board.changes()
             for name, knowledge in changes:
                 self._merge(name, knowledge)
         return generation
@@ -99,7 +99,7 @@ class Container:
 
     def _publish(self, name: SecretName, news: Knowledge) -> int | None:
         try:
-            return self._board.publish(name, news).generation
+            return self.board.publish(name, news).generation
         except BoardError as exc:
             log(logging.ERROR, "board_unwritable", str(exc), secret=str(name))
             return None
@@ -116,7 +116,7 @@ class Container:
         Raises:
             BoardError: the directory cannot be written.
         """
-        return self._board.claim(what, now=self._clock(), every=every)
+        return self.board.claim(what, now=self._clock(), every=every)
 
     def claim_since(self, what: str, since: float) -> bool:
         """Claim what one worker of the container has to do since a monotonic second; say whether it was granted.
@@ -125,7 +125,7 @@ class Container:
         """
         now = self._clock()
         try:
-            return self._board.claim(what, now=now, every=now - since) == 0
+            return self.board.claim(what, now=now, every=now - since) == 0
         except BoardError:
             return True
 
@@ -167,9 +167,9 @@ class Container:
         try:
             return self._siblings.leave(replaced=replaced)
         finally:
-            self._board.close()
+            self.board.close()
 
     def after_fork(self) -> None:
         """In a forked child: let go of what is the parent's."""
         self._siblings.after_fork()
-        self._board.after_fork()
+        self.board.after_fork()

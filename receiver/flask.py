@@ -61,8 +61,10 @@ def _add_push(blueprint: Blueprint, handler: PushHandler, path: str) -> None:
 def _fenced(cache: SecretCache, app: WSGI) -> WSGI:
     # Not `before_app_request`: what the application registered before the blueprint would run first and could read an
     # old value, and Flask asks of each such function at each request whether it is a coroutine.
+    fence = cache.fence
+
     def fenced(environ: Any, start_response: Any) -> Iterable[bytes]:
-        cache.fence()
+        fence()
         return app(environ, start_response)
 
     return fenced

@@ -45,7 +45,7 @@ class Wake:
     def after_fork(self) -> None:
         """In a forked child: it is awake, and nothing is under way. Memory only."""
         self._lock = threading.Lock()
-        self._under_way: tuple[threading.Event, float] | None = None
+        self.under_way: tuple[threading.Event, float] | None = None
         self._mark(self._now())
 
     def started(self) -> None:
@@ -58,20 +58,20 @@ class Wake:
 
     def _mark(self, now: Moment) -> None:
         self._last_tick = now
-        # What a request compares the clocks with.
-        self._asleep_at, self._asleep_at_ns = now.monotonic + ASLEEP, now.wall + _ASLEEP_NS
+        # What each request compares the clocks with.
+        self.asleep_at, self.asleep_at_ns = now.monotonic + ASLEEP, now.wall + _ASLEEP_NS
 
     @property
     def due(self) -> bool:
         """Whether `wait` would have something to do: two readings of clocks."""
-        return self._under_way is not None or self._clock() >= self._asleep_at or self._wall() >= self._asleep_at_ns
+        return self.under_way is not None or self._clock() >= self.asleep_at or self._wall() >= self.asleep_at_ns
 
     def tick(self) -> None:
         """Say that this process runs; starts a check where it had not run for long. Never waits."""
         with self._lock:
             before, now = self._last_tick, self._now()
             self._mark(now)
-            if not slept(before, now) or self._under_way is not None:
+            if not slept(before, now) or self.under_way is not None:
                 return
             done = self._begun(now.monotonic)
         self._start(heard_nothing_since(before, now), done)
@@ -84,14 +84,14 @@ class Wake:
 
     def _begun(self, now: float) -> threading.Event:
         done = threading.Event()
-        self._under_way = done, now + self._patience
+        self.under_way = done, now + self._patience
         return done
 
     def wait(self) -> None:
         """Notice sleep as `tick` does, and wait for the check that is under way, `patience` seconds at most."""
-        if self._clock() >= self._asleep_at or self._wall() >= self._asleep_at_ns:
+        if self._clock() >= self.asleep_at or self._wall() >= self.asleep_at_ns:
             self.tick()
-        under_way = self._under_way
+        under_way = self.under_way
         if under_way is not None:
             done, until = under_way
             done.wait(max(0.0, until - self._clock()))
@@ -110,8 +110,8 @@ class Wake:
 
     def _over(self, done: threading.Event) -> None:
         with self._lock:
-            if self._under_way is not None and self._under_way[0] is done:
-                self._under_way = None
+            if self.under_way is not None and self.under_way[0] is done:
+                self.under_way = None
         done.set()
 
 

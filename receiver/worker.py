@@ -98,6 +98,7 @@ class Worker:
         self._every = backstop
         self._backstop_at = math.inf
         self._clock = clock
+        self._wall = wall
         self._jitter = jitter
         self._joined = joined
         self._alive = alive
@@ -215,9 +216,19 @@ class Worker:
 
     def fence(self) -> None:
         """Catch up before a request runs; see `SecretCache.fence`."""
-        container = self._container
-        if container is None:
-            container = self.join()
+        container, wake = self._container, self._wake
+        # Every request pays for this, and a call or a property costs as much as what it compares.
+        if (
+            container is None
+            or container.seen != container.board.memory[0]
+            or wake.under_way is not None
+            or self._clock() >= wake.asleep_at
+            or self._wall() >= wake.asleep_at_ns
+        ):
+            self._fall_in()
+
+    def _fall_in(self) -> None:
+        container = self.join()
         self._wake.wait()
         if container.seen != container.generation:
             self._catch_up(container)
