@@ -17,7 +17,6 @@ for itself is stamped the consistency window before the read began, because Goog
 number after an add" lag for hours [docs.cloud.google.com/secret-manager, "Data consistency"].
 """
 
-import heapq
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -86,6 +85,10 @@ def _larger(left: Mapping[_K, _V], right: Mapping[_K, _V]) -> dict[_K, _V]:
     return merged
 
 
+def _is_larger(left: Mapping[_K, _V], right: Mapping[_K, _V]) -> bool:
+    return any(key not in right or value > right[key] for key, value in left.items())
+
+
 @dataclass(frozen=True, slots=True)
 class Knowledge:
     """What is known of one secret. Immutable; `merge` makes new ones.
@@ -136,6 +139,8 @@ class Knowledge:
 
     def merge(self, other: "Knowledge") -> "Knowledge":
         """Take the larger of each register; returns `self` where `other` says nothing new."""
+        if not self.lacks(other):  # as a rule: each piece of news comes to an entry by several paths
+            return self
         words, destroyed = _larger(self.words, other.words), _larger(self.destroyed, other.destroyed)
         numbers = words.keys() | destroyed.keys()
         if len(numbers) > REMEMBERED:
@@ -151,6 +156,16 @@ class Knowledge:
         )
         return self if merged == self else merged
 
+    def lacks(self, other: "Knowledge") -> bool:
+        """Whether `other` says something new; a number that is no longer remembered is new each time."""
+        return (
+            other.boundary > self.boundary
+            or other.alias_map > self.alias_map
+            or _is_larger(other.words, self.words)
+            or _is_larger(other.destroyed, self.destroyed)
+            or _is_larger(other.aliases, self.aliases)
+        )
+
     def word(self, number: int) -> Word | None:
         """The word on `number` in the secret's present life; None where there is none."""
         word, destroyed = self.words.get(number), self.destroyed.get(number, 0)
@@ -160,6 +175,8 @@ class Knowledge:
 
     def alive(self) -> dict[int, Word]:
         """The words that count in the secret's present life."""
+        if not self.destroyed:  # as a rule
+            return {n: word for n, word in self.words.items() if word.stamp > self.boundary.stamp}
         found = {n: self.word(n) for n in self.words.keys() | self.destroyed.keys()}
         return {n: word for n, word in found.items() if word is not None}
 
@@ -224,7 +241,5 @@ def _remembered(words: Mapping[int, Word], destroyed: Mapping[int, int]) -> set[
     Both are "the k largest by a key that only grows", so cutting before or after a merge ends the same.
     """
     numbers = words.keys() | destroyed.keys()
-    spoken = {n: max(words[n].stamp if n in words else 0, destroyed.get(n, 0)) for n in numbers}
-    return set(heapq.nlargest(REMEMBERED, numbers)) | set(
-        heapq.nlargest(REMEMBERED, numbers, key=lambda n: (spoken[n], n))
-    )
+    spoken = sorted((max(words[n].stamp if n in words else 0, destroyed.get(n, 0)), n) for n in numbers)
+    return {*sorted(numbers)[-REMEMBERED:], *(n for _, n in spoken[-REMEMBERED:])}

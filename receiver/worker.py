@@ -240,7 +240,7 @@ class Worker:
             return Spread.NOT_OURS
         self._confirm(entries, news)
         settled = self._settled.get(name)
-        if settled is not None and settled.merge(news) is settled and not any(e.behind for e in entries):
+        if settled is not None and not settled.lacks(news) and not any(e.behind for e in entries):
             return Spread.KNOWN
         spread = self._spread(name, news, deadline=deadline, path=path)
         return Spread.FIXED if all(entry.fixed for entry in entries) else spread

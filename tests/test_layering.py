@@ -25,7 +25,7 @@ PURE = {
     "ticks",
 }
 PURE_STDLIB = {
-    "base64", "collections", "contextlib", "dataclasses", "datetime", "decimal", "enum", "heapq", "json", "math", "re",
+    "base64", "collections", "contextlib", "dataclasses", "datetime", "decimal", "enum", "json", "math", "re",
     "types", "typing", "urllib",
 }  # fmt: skip
 
