@@ -4,7 +4,7 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -21,6 +21,9 @@ NAME = "google.logging.v2.LoggingServiceV2"
 # Entries of one page where nothing is said, and at most [documented].
 _PAGE = 50
 _LARGEST_PAGE = 1000
+
+# Bytes of entries in one answer: clients refuse messages of more than 4 MiB where nothing is said to gRPC.
+_LARGEST_ANSWER = 3 * 1024 * 1024
 
 _LOG = re.compile(r"projects/[a-z0-9][a-z0-9:.-]{0,62}/logs/[A-Za-z0-9/_.%-]{1,511}")
 _RESOURCE = re.compile(r"projects/[a-z0-9][a-z0-9:.-]{0,62}(?:/locations/[^/]+/buckets/[^/]+/views/[^/]+)?")
@@ -81,11 +84,21 @@ class LoggingService:
         if request.page_token:
             last = _from_token(request.page_token, asked)
             found = [entry for entry in found if (entry.key < last if newest_first else entry.key > last)]
-        size = min(request.page_size or _PAGE, _LARGEST_PAGE)
-        answer = logging.ListLogEntriesResponse.pb()(entries=[entry.message for entry in found[:size]])
-        if len(found) > size:
-            answer.next_page_token = _token(found[size - 1].key, asked)
+        shown = fitting(found, min(request.page_size or _PAGE, _LARGEST_PAGE))
+        answer = logging.ListLogEntriesResponse.pb()(entries=[entry.message for entry in shown])
+        if len(found) > len(shown):
+            answer.next_page_token = _token(shown[-1].key, asked)
         return answer
+
+
+def fitting(found: Sequence[Entry], most: int) -> Sequence[Entry]:
+    """The first entries, `most` at most, that one answer holds: at least one where there is one."""
+    size = 0
+    for number, entry in enumerate(found[:most]):
+        size += entry.size
+        if number and size > _LARGEST_ANSWER:
+            return found[:number]
+    return found[:most]
 
 
 def selection(request: Any) -> Callable[[Entry], bool]:

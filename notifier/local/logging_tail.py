@@ -8,7 +8,7 @@ import grpc
 from google.cloud.logging_v2.types import logging
 
 from .log_store import Entry, LogStore
-from .logging_service import selection
+from .logging_service import fitting, selection
 from .rpc import Refusal
 
 
@@ -16,7 +16,7 @@ from .rpc import Refusal
 _WINDOW = 2.0
 _LONGEST_WINDOW = 60.0
 
-# Of one answer; so that it stays far below gRPC's bound on a message.
+# Of one answer.
 _MOST = 1000
 
 
@@ -58,9 +58,10 @@ class Tail:
             new = self._store.after(self._last)
             self._last = new[-1].number if new else self._last
             found = sorted(filter(self._wanted, new), key=lambda entry: entry.key)
-            for begin in range(0, len(found), _MOST):
-                part = [entry.message for entry in found[begin : begin + _MOST]]
-                yield logging.TailLogEntriesResponse.pb()(entries=part)
+            while found:
+                part = fitting(found, _MOST)
+                found = found[len(part) :]
+                yield logging.TailLogEntriesResponse.pb()(entries=[entry.message for entry in part])
 
     def _wait(self) -> bool:
         with self._store.changed:

@@ -1,6 +1,8 @@
 """The Logging query language."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from notifier.local.log_filter import NotAFilter, parse
 
@@ -125,3 +127,18 @@ def test_refuses(text):
         parse(text)
 
     assert str(refused.value)
+
+
+PIECES = st.sampled_from(
+    [*"()<>=!:,-.*\"' ", "AND", "OR", "NOT", "severity", "jsonPayload.version", "log_id", ">=", "=~", "7", "--", "\n"]
+)
+
+
+@given(st.lists(PIECES | st.text(max_size=3), max_size=30).map("".join) | st.text())
+def test_whatever_is_asked_is_a_filter_or_refused(text):
+    """No text breaks the parser, and no filter that it makes breaks on an entry."""
+    try:
+        test = parse(text)
+    except NotAFilter:
+        return
+    assert test(FIELDS) in {True, False}

@@ -106,6 +106,16 @@ def test_projects_are_apart(logs):
     assert ["mine"] == texts(logs, resource_names=["projects/demo/locations/global/buckets/_Default/views/_AllLogs"])
 
 
+def test_large_entries_come_in_smaller_pages(logs):
+    """A page holds what a client takes in at once, however many entries it was to have."""
+    for number in range(5):
+        write(logs, *({"text_payload": f"{number}" + "x" * 200_000} for _ in range(8)))
+    pages = list(logs.list_log_entries(request={"resource_names": PROJECT, "page_size": 1000}).pages)
+
+    assert 40 == sum(len(page.entries) for page in pages)
+    assert len(pages) > 1
+
+
 @pytest.mark.parametrize(
     "request_",
     [
