@@ -45,6 +45,17 @@ def _project_id(_: click.Context, __: click.Parameter, value: str) -> str:
     return value
 
 
+def _own_address(_: click.Context, __: click.Parameter, value: str) -> str:
+    import socket
+
+    with socket.socket() as probe:
+        try:
+            probe.bind((value, 0))
+        except (OSError, UnicodeError) as exc:
+            raise click.BadParameter("an IPv4 address of this machine is needed.") from exc
+        return str(probe.getsockname()[0])
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version."
@@ -60,11 +71,19 @@ def keyturn() -> None:
 @click.option("--logging-port", type=_PORT, default=0, help="Port of Logging; 0 takes a free one.")
 @click.option("--keys-port", type=_PORT, default=0, help="Port of the signing keys and of control; 0: a free one.")
 @click.option("--project", default="local-project", show_default=True, callback=_project_id, help="Id of the project.")
+@click.option("--address", default="127.0.0.1", show_default=True, callback=_own_address, help="Where to listen.")
 @click.option("--data", type=_PATH, help="Keep all in this directory; without it nothing is kept.")
 @click.option("--faults", type=_PATH, help="Set the faults of this file, a JSON list, once all is ready.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def dev(
-    *, as_json: bool, project: str, data: Path | None, faults: Path | None, command: tuple[str, ...], **ports: Any
+    *,
+    as_json: bool,
+    project: str,
+    address: str,
+    data: Path | None,
+    faults: Path | None,
+    command: tuple[str, ...],
+    **ports: Any,
 ) -> None:
     """Run a Secret Manager, a Pub/Sub and a Logging on this machine.
 
@@ -87,7 +106,7 @@ def dev(
         elsewhere = "" if ports["pubsub_port"] else os.environ.get("PUBSUB_EMULATOR_HOST", "")
         try:
             wanted = dev_faults.read(faults) if faults else ()
-            cloud = LocalCloud(project=project, report=tell, data=data, pubsub_host=elsewhere, **ports)
+            cloud = LocalCloud(project=project, report=tell, address=address, data=data, pubsub_host=elsewhere, **ports)
             status = run(
                 cloud, out=sys.stdout, tell=tell, as_json=as_json, until=wait_for_end, faults=wanted, command=command
             )

@@ -16,6 +16,7 @@ from .journal import Forgetful, Journal
 from .ports import Report, TopicPort, Wall, unheard
 from .pubsub import PubSub
 from .pubsub_elsewhere import PubSubElsewhere
+from .rpc import LOOPBACK
 from .secret_callers import Callers, keys_of
 from .secret_manager import SecretManager
 from .sqlite_journal import SQLiteJournal
@@ -40,6 +41,7 @@ class LocalCloud:
         pubsub_port: likewise.
         logging_port: likewise.
         keys_port: of the issuer's keys and the control endpoint.
+        address: to listen on, of all servers: loopback, unless everybody else is to have the secrets too.
         wall: wall time; a test may move it.
         report: told of each change and each push, in a line for people, never with a value.
         push_timeout: seconds for a push in place of the ack deadline (10 at least).
@@ -65,6 +67,7 @@ class LocalCloud:
         pubsub_port: int = 0,
         logging_port: int = 0,
         keys_port: int = 0,
+        address: str = LOOPBACK,
         wall: Wall = time.time,  # noqa: TID251 - the one place where wall time comes from
         report: Report = unheard,
         push_timeout: float | None = None,
@@ -75,6 +78,7 @@ class LocalCloud:
     ) -> None:
         self.project = project
         self._ports = (secret_manager_port, pubsub_port, logging_port, keys_port)
+        self.address = address
         self._wall = wall
         self.clock = Clock(wall)
         self._report = report
@@ -100,7 +104,7 @@ class LocalCloud:
             journal = Forgetful() if self.data is None else started.enter_context(SQLiteJournal(self.data))
             self.issuer = Issuer(wall=self._wall, max_age=self._keys_max_age)
             self.logging = started.enter_context(
-                Logging(project=self.project, wall=self.clock, port=logging_port, journal=journal)
+                Logging(project=self.project, wall=self.clock, port=logging_port, address=self.address, journal=journal)
             )
             topics = self._topics(started, pubsub_port, journal)
             self.secret_manager = started.enter_context(
@@ -108,6 +112,7 @@ class LocalCloud:
                     topics=topics,
                     wall=self.clock,
                     port=secret_manager_port,
+                    address=self.address,
                     report=self._report,
                     callers=Callers(keys=keys_of(self.issuer), wall=self._wall),
                     project=self.project,
@@ -117,7 +122,7 @@ class LocalCloud:
             )
             own = None if self.pubsub_host else self.pubsub
             self.control = Control(self.secret_manager, own, self.logging, self.issuer, advance=self.advance)
-            web = WebServer(self.control.routes(), port=keys_port)
+            web = WebServer(self.control.routes(), port=keys_port, address=self.address)
             started.callback(web.stop)
             started.callback(self._clients.close)
             self._url = web.url
@@ -134,6 +139,7 @@ class LocalCloud:
                 issuer=self.issuer,
                 wall=self.clock,
                 port=port,
+                address=self.address,
                 report=self._report,
                 push_timeout=self._push_timeout,
                 journal=journal,

@@ -13,7 +13,7 @@ from .log_lines import Printer
 from .log_store import LogStore
 from .logging_service import NAME, LoggingService
 from .ports import Wall
-from .rpc import Server
+from .rpc import LOOPBACK, Server
 
 
 class Logging:
@@ -26,18 +26,21 @@ class Logging:
         project: id of the project that printed lines belong to.
         wall: wall time.
         port: 0 takes a free one.
+        address: to listen on; everybody who reaches it may do everything.
         journal: where entries are kept over a restart.
 
     Raises:
         PortInUse: the port is taken.
     """
 
-    def __init__(self, *, project: str, wall: Wall, port: int = 0, journal: Journal | None = None) -> None:
+    def __init__(
+        self, *, project: str, wall: Wall, port: int = 0, address: str = LOOPBACK, journal: Journal | None = None
+    ) -> None:
         self._project = project
         self._wall = wall
         self._store = LogStore(wall=wall, journal=journal)
         service = LoggingService(self._store)
-        self._server = Server("logging", port=port, services={NAME: service.methods()})
+        self._server = Server("logging", port=port, address=address, services={NAME: service.methods()})
         self._server._server.add_generic_rpc_handlers((self._streams(),))
         self.host = self._server.host
 

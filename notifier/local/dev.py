@@ -20,6 +20,7 @@ from .dev_service import NotStarted, Service
 from .names import project_number
 from .ports import Wall
 from .pubsub_elsewhere import Unreachable
+from .rpc import LOOPBACK
 from .sqlite_journal import StoreUnusable
 
 
@@ -109,9 +110,10 @@ def run(
 def _welcome(cloud: LocalCloud) -> list[str]:
     kept = f"All that is acknowledged is kept in {cloud.data}." if cloud.data else "Nothing is kept."
     elsewhere = [f"Pub/Sub is the one at {cloud.pubsub_host}: what it pushes bears no token of ours."]
+    reaches = "this machine's loopback" if cloud.address == LOOPBACK else f"{cloud.address} OVER THE NETWORK"
     return [
         "This is keyturn's LOCAL cloud, for development and tests, NEVER for production:",
-        "whoever reaches this machine's loopback may read and change every secret in it.",
+        f"whoever reaches {reaches} may read and change every secret in it.",
         *(elsewhere if cloud.pubsub_host else []),
         f"{kept} Ctrl-C ends it.",
     ]

@@ -20,7 +20,7 @@ from .pubsub_subscriber import SUBSCRIBER, SubscriberService
 from .push import PushAttempt
 from .rest_routes import Routes
 from .rest_server import RestServer
-from .rpc import Caller, Method, Refusal, Server, durably
+from .rpc import LOOPBACK, Caller, Method, Refusal, Server, durably
 
 
 _HERE = Caller()
@@ -42,6 +42,7 @@ class PubSub:
         issuer: signs the tokens of pushes.
         wall: wall time.
         port: 0 takes a free one.
+        address: to listen on; everybody who reaches it may do everything.
         report: told of each change and each push, in a line for people.
         push_timeout: seconds for a push in place of the ack deadline, so that tests of endpoints that hang are short.
         longest_pause: seconds that push backoff leaves an endpoint alone which refuses more than one push a second;
@@ -59,6 +60,7 @@ class PubSub:
         issuer: Issuer,
         wall: Wall,
         port: int = 0,
+        address: str = LOOPBACK,
         report: Report = unheard,
         push_timeout: float | None = None,
         longest_pause: float = 1.0,
@@ -82,7 +84,7 @@ class PubSub:
             SUBSCRIBER: self._durable(self._subscriber.methods()),
             IAM: self._durable(self._broker.policies.methods()),
         }
-        self._server = Server("pubsub", port=port, services=services)
+        self._server = Server("pubsub", port=port, address=address, services=services)
         self._server._server.add_generic_rpc_handlers((self._streams(),))
         self.host = self._server.host
         methods = {name: method for served in services.values() for name, method in served.items()}
@@ -91,6 +93,7 @@ class PubSub:
             routes=Routes(spellings(methods), PATTERNS),
             answer=lambda name, request, _said, peer: methods[name].call(request, Caller(peer=peer)),
             largest=_LARGEST_BODY,
+            address=address,
         )
         self.rest_url = self._rest.url
 

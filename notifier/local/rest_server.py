@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from . import rest_routes
 from .rest_routes import Routes
-from .rpc import LOOPBACK, PortInUse, Refusal
+from .rpc import LOOPBACK, PortInUse, Refusal, reached
 
 
 # Answers a call: the method's name, its request, what the caller said (names in lower case) and their address.
@@ -51,19 +51,28 @@ class RestServer:
         answer: calls it.
         largest: bytes of a body.
         port: 0 takes a free one.
+        address: to listen on; everybody who reaches it may do everything.
 
     Raises:
         PortInUse: the port is taken.
     """
 
-    def __init__(self, name: str, *, routes: Routes, answer: Answer, largest: int, port: int = 0) -> None:
-        members = {"routes": routes, "answer": staticmethod(answer), "largest": largest}
+    def __init__(
+        self, name: str, *, routes: Routes, answer: Answer, largest: int, port: int = 0, address: str = LOOPBACK
+    ) -> None:
+        members = {
+            "routes": routes,
+            "answer": staticmethod(answer),
+            "largest": largest,
+            "anybody": address != LOOPBACK,
+        }
         try:
-            self._server = _Server((LOOPBACK, port), type("Handler", (_Handler,), members))
+            self._server = _Server((address, port), type("Handler", (_Handler,), members))
         except OSError as exc:
-            raise PortInUse(name, port) from exc
+            raise PortInUse(name, port, address=address) from exc
         self.port = int(self._server.server_address[1])
-        self.url = f"http://{LOOPBACK}:{self.port}"
+        self._reached = reached(address)
+        self.url = f"http://{self._reached}:{self.port}"
         self._ended = False
         self._thread = threading.Thread(target=self._serve, name="local-rest", daemon=True)
         self._thread.start()
@@ -73,7 +82,7 @@ class RestServer:
         self._ended = True
         # The server waits for a connection, without looking up now and then: so it gets one.
         with contextlib.suppress(OSError):
-            socket.create_connection((LOOPBACK, self.port), timeout=1.0).close()
+            socket.create_connection((self._reached, self.port), timeout=1.0).close()
         self._thread.join(1.0)
         self._server.server_close()
 
@@ -100,6 +109,8 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     routes: ClassVar[Routes]
     answer: ClassVar["staticmethod[[str, Any, Mapping[str, str], str], Any]"]
+    # Whether it was told to serve others than this machine, who call it by any name.
+    anybody: ClassVar[bool]
     largest: ClassVar[int]
     protocol_version = "HTTP/1.1"
     timeout = _IDLE
@@ -140,7 +151,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _body(self) -> bytes | None:
         host, origin = self.headers.get("Host", ""), self.headers.get("Origin")
-        if host.rpartition(":")[0] not in _OURSELVES or origin is not None:
+        stranger = not self.anybody and host.rpartition(":")[0] not in _OURSELVES
+        if stranger or origin is not None:
             self.close_connection = True
             self._refuse(403, "PERMISSION_DENIED", "This server is for this machine only, and not for browsers.")
             return None

@@ -14,6 +14,9 @@ import grpc
 
 LOOPBACK = "127.0.0.1"
 
+# Every address of the machine.
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - compared with, and bound to where that was asked for
+
 # A publish request may be as large as 10 MB [documented]; gRPC's own bound is 4 MB.
 _LARGEST_REQUEST = 11 * 1024 * 1024
 
@@ -54,10 +57,11 @@ class PortInUse(Exception):
     Args:
         server: which server wanted it: "secret-manager", "pubsub" or "keys".
         port: the port.
+        address: where.
     """
 
-    def __init__(self, server: str, port: int) -> None:
-        super().__init__(f"port {port} on {LOOPBACK} is in use (wanted by the {server} server)")
+    def __init__(self, server: str, port: int, *, address: str = LOOPBACK) -> None:
+        super().__init__(f"port {port} on {address} is in use (wanted by the {server} server)")
         self.server = server
         self.port = port
 
@@ -99,14 +103,17 @@ class Server:
         name: for messages and thread names.
         port: 0 takes a free one.
         services: full name of a service -> name of a method -> method.
+        address: to listen on; everybody who reaches it may do everything.
 
     Raises:
         PortInUse: the port is taken.
     """
 
-    def __init__(self, name: str, *, port: int, services: Mapping[str, Mapping[str, Method]]) -> None:
+    def __init__(
+        self, name: str, *, port: int, services: Mapping[str, Mapping[str, Method]], address: str = LOOPBACK
+    ) -> None:
         if port:
-            _refuse_taken(name, port)
+            _refuse_taken(name, port, address)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"local-{name}")
         self._server = grpc.server(
             self._threads,
@@ -123,16 +130,12 @@ class Server:
             ),
         )
         try:
-            self.port = self._server.add_insecure_port(f"{LOOPBACK}:{port}")
+            self.port = self._server.add_insecure_port(f"{address}:{port}")
         except RuntimeError as exc:
             self._threads.shutdown()
-            raise PortInUse(name, port) from exc
+            raise PortInUse(name, port, address=address) from exc
+        self.host = f"{reached(address)}:{self.port}"
         self._server.start()
-
-    @property
-    def host(self) -> str:
-        """Where it listens, as `address:port`."""
-        return f"{LOOPBACK}:{self.port}"
 
     def stop(self) -> None:
         """Cancel what is under way, and end."""
@@ -140,14 +143,19 @@ class Server:
         self._threads.shutdown(wait=True, cancel_futures=True)
 
 
-def _refuse_taken(name: str, port: int) -> None:
+def reached(address: str) -> str:
+    """The address by which this machine reaches what listens on `address`."""
+    return LOOPBACK if address == EVERYWHERE else address
+
+
+def _refuse_taken(name: str, port: int, address: str) -> None:
     # gRPC would say it too, after lines of its own on standard error.
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((LOOPBACK, port))
+            probe.bind((address, port))
         except OSError as exc:
-            raise PortInUse(name, port) from exc
+            raise PortInUse(name, port, address=address) from exc
 
 
 def _handler(method: Method) -> "grpc.RpcMethodHandler[Any, Any]":

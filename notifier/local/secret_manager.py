@@ -12,7 +12,7 @@ from .audit import AuditLog, Entry, nowhere
 from .journal import Forgetful, Journal
 from .names import Parent, secret_path
 from .ports import Report, TopicPort, Wall, unheard
-from .rpc import Server
+from .rpc import LOOPBACK, Server
 from .secret_callers import IN_PROCESS, Callers
 from .secret_due import Due
 from .secret_events import Notifications
@@ -50,6 +50,7 @@ class SecretManager:
         topics: where notifications are published.
         wall: wall time.
         port: 0 takes a free one.
+        address: to listen on; everybody who reaches it may do everything.
         report: told of each change, in a line for people.
         callers: reads who calls; nobody can show a token where it is not given.
         project: id of the project that audit entries show in place of its number.
@@ -66,6 +67,7 @@ class SecretManager:
         topics: TopicPort,
         wall: Wall,
         port: int = 0,
+        address: str = LOOPBACK,
         report: Report = unheard,
         callers: Callers | None = None,
         project: str = "",
@@ -105,10 +107,10 @@ class SecretManager:
             flush=journal.flush,
         )
         callers = callers or Callers(keys=_no_keys, wall=wall)
-        self._server = Server("secret-manager", port=port, services={})
+        self._server = Server("secret-manager", port=port, address=address, services={})
         self._server._server.add_generic_rpc_handlers(handlers(self._gate, callers))
         self.host = self._server.host
-        self._rest = rest_server(self._gate, callers)
+        self._rest = rest_server(self._gate, callers, address=address)
         self.rest_url = self._rest.url
 
     def stop(self) -> None:

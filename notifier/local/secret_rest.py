@@ -18,8 +18,8 @@ _PATTERNS = {"P": _PARENT, "S": _PARENT + _UNDER, "V": rf"{_PARENT}{_UNDER}/vers
 _LARGEST_BODY = 1024 * 1024
 
 
-def rest_server(gate: Gate, callers: Callers) -> RestServer:
-    """Serve a gate by HTTP on a loopback port."""
+def rest_server(gate: Gate, callers: Callers, *, address: str) -> RestServer:
+    """Serve a gate by HTTP on a free port."""
 
     def answer(method: str, request: Any, said: Mapping[str, str], peer: str) -> Any:
         caller = SecretCaller(
@@ -31,4 +31,4 @@ def rest_server(gate: Gate, callers: Callers) -> RestServer:
         return gate.call(method, request, caller)
 
     routes = Routes(RPCS.values(), _PATTERNS)
-    return RestServer("secret-manager", routes=routes, answer=answer, largest=_LARGEST_BODY)
+    return RestServer("secret-manager", routes=routes, answer=answer, largest=_LARGEST_BODY, address=address)

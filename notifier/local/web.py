@@ -9,7 +9,7 @@ from socketserver import TCPServer
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
-from .rpc import LOOPBACK, PortInUse
+from .rpc import LOOPBACK, PortInUse, reached
 
 
 # Larger than any request that a route takes.
@@ -53,18 +53,19 @@ class WebServer:
     Args:
         routes: (method, path) -> route. A GET's route is given the query, a POST's the JSON object in the body.
         port: 0 takes a free one.
+        address: to listen on; everybody who reaches it may do everything.
 
     Raises:
         PortInUse: the port is taken.
     """
 
-    def __init__(self, routes: Mapping[tuple[str, str], Route], *, port: int) -> None:
-        handler = type("Handler", (_Handler,), {"routes": routes})
+    def __init__(self, routes: Mapping[tuple[str, str], Route], *, port: int, address: str = LOOPBACK) -> None:
+        handler = type("Handler", (_Handler,), {"routes": routes, "anybody": address != LOOPBACK})
         try:
-            self._server = _Server((LOOPBACK, port), handler)
+            self._server = _Server((address, port), handler)
         except OSError as exc:
-            raise PortInUse("keys", port) from exc
-        self.url = f"http://{LOOPBACK}:{self._server.server_address[1]}"
+            raise PortInUse("keys", port, address=address) from exc
+        self.url = f"http://{reached(address)}:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(_POLL,), name="local-web", daemon=True)
         self._thread.start()
 
@@ -95,6 +96,8 @@ class _Handler(BaseHTTPRequestHandler):
     """One request a connection (HTTP/1.0), so that nothing stays open."""
 
     routes: ClassVar[Mapping[tuple[str, str], Route]] = {}
+    # Whether it was told to serve others than this machine, who call it by any name.
+    anybody: ClassVar[bool] = False
     timeout = 5.0
     server_version = "keyturn-local"
     sys_version = ""
@@ -124,7 +127,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(reply.body)
 
     def _route(self) -> Route:
-        if self.headers.get("Host", "").rpartition(":")[0] not in _OURSELVES:
+        if not self.anybody and self.headers.get("Host", "").rpartition(":")[0] not in _OURSELVES:
             raise Bad("This server is for this machine only.", 403)
         route = self.routes.get((self.command, urlsplit(self.path).path))
         if route is None:

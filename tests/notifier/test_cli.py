@@ -48,7 +48,14 @@ def test_a_missing_extra_is_named():
 
 
 @pytest.mark.parametrize(
-    "args", [["dev", "--pubsub-port", "70000"], ["dev", "--project", "Not/One"], ["dev", "--none"], ["none"]]
+    "args",
+    [
+        ["dev", "--pubsub-port", "70000"],
+        ["dev", "--project", "Not/One"],
+        ["dev", "--address", "203.0.113.9"],
+        ["dev", "--none"],
+        ["none"],
+    ],
 )
 def test_bad_arguments(args):
     """Arguments that cannot be are refused with status 2, before anything is started."""

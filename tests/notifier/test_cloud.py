@@ -3,8 +3,10 @@
 import socket
 import threading
 import time
+from pathlib import Path
 
 import pytest
+import requests
 from google.api_core import exceptions
 from google.cloud import pubsub_v1
 
@@ -133,3 +135,38 @@ def test_reports_name_changes_and_pushes_but_no_value(endpoint):
     ] == [line for line in told if not line.startswith("published")]
     assert 4 == len(lines) - len(told)
     assert not any("canary" in line or "\n" in line for line in lines)
+
+
+def hosts(cloud):
+    return [value.split("//")[-1] for name, value in cloud.environment().items() if name != "GOOGLE_CLOUD_PROJECT"]
+
+
+def listener(port):
+    """The address on which something listens at this port, as the kernel tells it."""
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for line in Path(table).read_text().splitlines()[1:]:
+            _, local, _, state, *_ = line.split()
+            address, _, found = local.partition(":")
+            if int(found, 16) == port and state == "0A":
+                # An address of IPv4 ends one of IPv6, too.
+                return socket.inet_ntoa(bytes.fromhex(address[-8:])[::-1])
+    return None
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="asks Linux")
+@pytest.mark.parametrize(("address", "status"), [("127.0.0.1", 403), ("0.0.0.0", 200)])
+def test_loopback_unless_told_otherwise(address, status):
+    """It listens on loopback, and answers who calls it by another name only where it was told to serve others."""
+    with LocalCloud(project="demo", address=address) as cloud:
+        answers = [
+            requests.get(url, headers={"Host": "cloud.internal:80"}, timeout=5).status_code
+            for url in (
+                f"{cloud.environment()['KEYTURN_LOCAL_CONTROL']}/keys",
+                f"{cloud.secret_manager.rest_url}/v1/projects/demo/secrets",
+                f"{cloud.pubsub.rest_url}/v1/projects/demo/topics",
+            )
+        ]
+        listening = {listener(int(host.partition(":")[2].partition("/")[0])) for host in hosts(cloud)}
+
+    assert [status] * 3 == answers
+    assert {address} == listening
