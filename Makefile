@@ -8,10 +8,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 WORKERS ?= auto
 
-.PHONY: help setup servers demo test prove chaos soak lint types format bench clean
+.PHONY: help setup servers demo demo-terraform test prove chaos soak lint types format bench clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # Made anew only when what is pinned or declared has changed, so a second run costs one comparison of times.
 $(READY): pyproject.toml .ci/constraints.txt
@@ -35,6 +35,9 @@ servers: $(VENV)/servers  ## install PostgreSQL and Redis for the tests where th
 
 demo: $(READY)  ## rotate a secret under load on this machine and watch every worker follow
 	@$(BIN)/keyturn demo $(ARGS)
+
+demo-terraform: $(READY)  ## apply the Terraform module to a local cloud and watch a service follow (needs terraform)
+	@$(BIN)/python -m tests.terraform.demo
 
 test: $(READY) $(VENV)/servers  ## run the tests
 	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)

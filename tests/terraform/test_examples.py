@@ -13,6 +13,8 @@ from .harness import ROOT, VERSIONS, Terraform, copied, installed, needed, resou
 # The first test of a machine installs what all need.
 pytestmark = pytest.mark.timeout(600)
 
+MANIFESTS = [*sorted(ROOT.glob("examples/*/secrets.yaml")), *sorted(ROOT.glob("terraform/examples/*/secrets.yaml"))]
+
 
 @pytest.mark.parametrize("example", ["cloud-run", "gke"])
 @pytest.mark.parametrize("version", VERSIONS)
@@ -46,7 +48,7 @@ def test_a_version_that_was_not_checked_is_refused(tmp_path):
     assert "no available releases match" in terraform("init", ok=False)
 
 
-@pytest.mark.parametrize("manifest", sorted(ROOT.glob("**/examples/*/secrets.yaml")), ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("manifest", MANIFESTS, ids=lambda path: path.parent.name)
 def test_every_examples_manifest_is_right(manifest):
     """The command finds nothing wrong in it, its rotators' settings included."""
     done = CliRunner().invoke(keyturn, ["manifest", "check", str(manifest)])
