@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Final
 
-from .knowledge import LATEST, SECOND, Knowledge, Pin
+from .knowledge import LATEST, SECOND, Knowledge, Pin, Word
 
 
 #: Clocks of two machines may differ by this; a fetch within it of a boundary is not taken as later than it.
@@ -78,11 +78,21 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Ask Secret Manager for `version` ("latest", an alias or a number), after `pause` seconds."""
+    """Ask Secret Manager for something.
+
+    Args:
+        version: "latest", an alias or a number.
+        life: the stamp of the boundary known when it is asked.
+        pause: seconds to wait before.
+        suspect: what the answer is to confirm or to refute.
+        known: the word on that number when it is asked; a refusal refutes this one and none that came meanwhile.
+    """
 
     version: str
     life: int
     pause: float = 0.0
+    suspect: Suspect | None = None
+    known: Word | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +140,20 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """`access` brought the payload of `number`; `began` is the wall time at which it began, in nanoseconds."""
+    """`access` brought a payload.
+
+    Args:
+        access: what was asked.
+        number: the number of the version that was given.
+        began: wall time at which it began, in nanoseconds.
+        differs: the number is the one held, and the payload is not: since versions never change, the secret was
+            re-created.
+    """
 
     access: Access
     number: int
     began: int
+    differs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,5 +231,5 @@ class Entry:
         if self.static:
             return False
         if wanted is None:
-            return self.knowledge.word(self.held.number) is not None or not self.knowledge.boundary.created
+            return self.knowledge.word(self.held.number) is not None or not self.knowledge.exists
         return wanted != self.held.number or not self.current

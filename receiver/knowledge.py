@@ -169,7 +169,8 @@ class Knowledge:
     def word(self, number: int) -> Word | None:
         """The word on `number` in the secret's present life; None where there is none."""
         word, destroyed = self.words.get(number), self.destroyed.get(number, 0)
-        if destroyed > self.boundary.stamp:
+        added_since = word is not None and word.claim is Claim.ADDED and word.stamp > destroyed
+        if destroyed > self.boundary.stamp and not added_since:  # a number is added twice in two lives only
             return Word(max(destroyed, word.stamp if word else 0), unusable=True)
         return word if word is not None and word.stamp > self.boundary.stamp else None
 
@@ -179,6 +180,13 @@ class Knowledge:
             return {n: word for n, word in self.words.items() if word.stamp > self.boundary.stamp}
         found = {n: self.word(n) for n in self.words.keys() | self.destroyed.keys()}
         return {n: word for n, word in found.items() if word is not None}
+
+    @property
+    def exists(self) -> bool:
+        """Whether the secret is there as far as is known: created last, or spoken of since its deletion."""
+        end = self.boundary.stamp
+        spoken = self.alias_map > end or any(word.stamp > end for word in self.aliases.values())
+        return self.boundary.created or spoken or bool(self.alive())
 
     def highest(self) -> int:
         """The highest number known in the secret's present life, usable or not; 0 where there is none."""
@@ -203,7 +211,7 @@ class Knowledge:
             return None
         word = self.word(number)
         if word is None:
-            return number if self.boundary.created else None
+            return number if self.exists else None
         return None if word.unusable else number
 
     def to_wire(self) -> dict[str, object]:

@@ -85,6 +85,8 @@ class LiveEntry:
         self._moments = Moments(clock=around.clock, wall=around.wall)
         # How often the value changed, and what it is since: one tuple, so that both are read at once.
         self._served: tuple[int, HeldValue[Any] | None] = (0, None)
+        self._adopted: tuple[int, bytes] | None = None  # the number of the payload last swapped in, and its digest
+        self._revoked: int | None = None  # the number that was served before reads began to raise
         self._around = around
         self._first_read, self._found = first_read, found
         self._candidates = Candidates(declaration)
@@ -329,7 +331,11 @@ class LiveEntry:
         if isinstance(heard.happened, Found) and heard.data is not None:
             payloads[heard.happened.number] = heard.data
             self._moments.fetched(self._around.clock() - began - access.pause)
+            return replace(heard.happened, differs=self._differs(heard.happened.number, heard.data))
         return heard.happened
+
+    def _differs(self, number: int, data: bytes) -> bool:
+        return self._adopted is not None and self._adopted[0] == number and self._adopted[1] != _digest(data)
 
     def _adopt(self, adopt: Adopt, payloads: dict[int, bytes], deadline: float, path: str) -> Input:
         number = adopt.held.number
@@ -343,7 +349,9 @@ class LiveEntry:
             self.report.would = number
             self._say(number, before, path, observed=True)
             return Adopted(adopt.held)
-        changed = before is not None and (self.loaded or before != number)
+        # In a forked child what it inherited may be of the same number and another life.
+        changed = before is not None and (self.loaded or before != number or self.last_good not in (None, held))
+        self._adopted = number, _digest(payloads[number])
         if self._overlap is not None:
             self._accept_before(self._overlap, number, deadline)
         self._serve(held, changed=changed, path=path)
@@ -368,7 +376,7 @@ class LiveEntry:
 
     def _before(self) -> int | None:
         held = self._served[1] or self.last_good
-        return held.version if held is not None else None
+        return held.version if held is not None else self._revoked
 
     def _rest(self, rest: Rest) -> None:
         # Under the lock, before anybody who waits is told: memory only.
@@ -379,6 +387,7 @@ class LiveEntry:
             case Verdict.NONE_USABLE:
                 self.retry_at = None
                 if self.declaration.on_revoked == "raise" and self.loaded and not self._around.observe:
+                    self._revoked = self._before()
                     make_revoked(self.handle)
                     self._served = (self._served[0], None)
                     self._state = replace(self._state, held=None)
@@ -389,3 +398,9 @@ class LiveEntry:
         limit = min(RETRY_CAP, RETRY_FIRST * 2 ** min(self._failures, 16))
         self._failures += 1
         self.retry_at = self._around.clock() + limit * self._around.jitter()
+
+
+def _digest(data: bytes) -> bytes:
+    import hashlib
+
+    return hashlib.sha256(data).digest()

@@ -49,6 +49,10 @@ STEPS_DOWN: Final = 10
 ENABLE_RETRIES: Final = 3
 ENABLE_PAUSE: Final = 0.25
 
+#: What is read within the window of a secret's creation is stamped this many times nearer to the creation: later reads
+#: still count more than earlier ones, and all of them less than events, of which none is within 2 ms of the creation.
+YOUNG: Final = 10_000_000
+
 #: An alias is usually moved right after or before its version is disabled; this long the last good value stays.
 ALIAS_GRACE: Final = 300 * SECOND
 
@@ -69,7 +73,9 @@ def told(entry: Entry, news: Knowledge) -> Entry:
     knowledge = entry.knowledge.merge(news)
     if knowledge is entry.knowledge:
         return entry
-    return replace(entry, knowledge=knowledge, climbed=False, suspect=entry.suspect or _suspicion(entry, news))
+    climb = entry.climb if knowledge.boundary == entry.knowledge.boundary else None
+    suspect = _suspicion(entry, news) or entry.suspect
+    return replace(entry, knowledge=knowledge, climb=climb, climbed=False, suspect=suspect)
 
 
 def _take(entry: Entry, happened: Input, now: int) -> Entry:
@@ -118,34 +124,42 @@ def _learn(entry: Entry, news: Knowledge) -> Entry:
     return replace(entry, knowledge=entry.knowledge.merge(news))
 
 
+def _seen(entry: Entry, began: int) -> int:
+    # Weaker than whatever events tell of this life, and yet of this life: who asks knows of its creation. After a
+    # deletion there is none to know of, and a read that lags must not revive what was deleted.
+    stamp, end = began - CONSISTENCY_WINDOW, entry.knowledge.boundary.stamp
+    return max(stamp, end + 1 + max(0, began - end) // YOUNG) if entry.knowledge.exists else stamp
+
+
 def _found(entry: Entry, found: Found) -> Entry:
     boundary = entry.knowledge.boundary.stamp
     if found.access.life != boundary:
         return entry  # the secret was re-created meanwhile: the answer belongs to a life that is over
+    if found.differs and not _may_be_of_the_life_before(entry, found):  # versions never change, but lives do
+        entry = replace(entry, held=Held(found.number, fetched=0, life=-1))
     asked_number = found.access.version.isdecimal()
-    entry = _learn(entry, Knowledge.version(found.number, found.began - CONSISTENCY_WINDOW, usable=True))
+    entry = _learn(entry, Knowledge.version(found.number, _seen(entry, found.began), usable=True))
     held = Held(found.number, found.began, boundary)
     entry = replace(entry, in_hand={**entry.in_hand, found.number: held}, enable_retries=0)
     if not asked_number:
         return _after_read(entry, found)
-    if entry.suspect is not None and entry.held is not None and found.number == entry.held.number:
-        return _confirmed(entry, entry.suspect)
+    if entry.suspect is not None and found.access.suspect == entry.suspect:
+        return replace(entry, suspect=None)
     return _narrowed(entry, found.access, exists=True)
 
 
-def _confirmed(entry: Entry, suspect: Suspect) -> Entry:
-    # It exists; where the ADD was of this very number, what was just fetched may be another life's: swap it in.
-    entry = replace(entry, suspect=None)
-    if entry.held is not None and suspect.number == entry.held.number:
-        return replace(entry, held=Held(entry.held.number, fetched=0, life=-1))
-    return entry
+def _may_be_of_the_life_before(entry: Entry, found: Found) -> bool:
+    # A read may lag behind the creation of the present life; but not where an ADD says that yet another life began.
+    if found.access.suspect is not None and found.access.suspect.stamp:
+        return False
+    born = entry.knowledge.boundary.stamp
+    return entry.held is not None and 0 < born <= entry.held.life and found.began < born + CONSISTENCY_WINDOW
 
 
 def _after_read(entry: Entry, found: Found) -> Entry:
     entry = replace(entry, read_due=False)
     if entry.pin != LATEST:
-        seen = Knowledge.alias(found.access.version, found.number, found.began - CONSISTENCY_WINDOW)
-        return _learn(entry, seen)
+        return _learn(entry, Knowledge.alias(found.access.version, found.number, _seen(entry, found.began)))
     lower = entry.held is not None and found.number < entry.held.number
     return replace(entry, climb_due=True, suspect=entry.suspect or (Suspect(found.number, 0) if lower else None))
 
@@ -161,29 +175,38 @@ def _narrowed(entry: Entry, access: Access, *, exists: bool) -> Entry:
 
 
 def _missing(entry: Entry, access: Access, now: int) -> Entry:
+    if access.life != entry.knowledge.boundary.stamp:
+        return entry
     if not access.version.isdecimal():
         return _read_in_vain(replace(entry, read_due=False))
-    if entry.suspect is not None:
-        return _new_life(entry, entry.suspect, now)
+    if entry.suspect is not None and access.suspect == entry.suspect:
+        return _new_life(entry, access, entry.suspect, now)
     if entry.climb is not None and access.version == str(entry.climb.probe):
         return _narrowed(entry, access, exists=False)
-    return _refuted(replace(entry, tries=entry.tries + 1), int(access.version), now)
+    entry = replace(entry, tries=entry.tries + 1)
+    # Where nobody had said that it is there (the probe of a climb that was given up), it may be added yet.
+    return entry if access.known is None else _refuted(entry, access, now)
 
 
 def _refused(entry: Entry, refused: Refused, now: int) -> Entry:
     access = refused.access
+    if access.life != entry.knowledge.boundary.stamp:
+        return entry
     if not access.version.isdecimal():
         return _read_in_vain(replace(entry, read_due=False))
     number = int(access.version)
     probing = entry.climb is not None and access.version == str(entry.climb.probe)
     word = entry.knowledge.word(number)
     enabled_lately = word is not None and word.claim is Claim.ENABLED and word.stamp > now - CONSISTENCY_WINDOW
-    if enabled_lately and not refused.destroyed and not probing:
+    if enabled_lately and not refused.destroyed:
+        if probing:
+            return _narrowed(entry, access, exists=True)
         if entry.enable_retries >= ENABLE_RETRIES:
             return replace(entry, failure=Failed(transient=True))
         return replace(entry, enable_retries=entry.enable_retries + 1)
-    entry = _refuted(entry, number, now, destroyed=refused.destroyed)
-    entry = replace(entry, suspect=None, tries=entry.tries + (not probing))
+    entry = _refuted(entry, access, now, destroyed=refused.destroyed)
+    suspect = None if access.suspect == entry.suspect else entry.suspect
+    entry = replace(entry, suspect=suspect, tries=entry.tries + (not probing))
     return _narrowed(entry, access, exists=True)
 
 
@@ -194,23 +217,24 @@ def _read_in_vain(entry: Entry) -> Entry:
     return replace(entry, climb_due=True, suspect=entry.suspect or (Suspect(0, 0) if entry.held else None))
 
 
-def _refuted(entry: Entry, number: int, now: int, *, destroyed: bool = False) -> Entry:
-    # A refusal carries the stamp of the claim that it refutes: no clock decides, and a later ENABLE revives.
-    word = entry.knowledge.word(number)
-    stamp = word.stamp if word is not None else now - CONSISTENCY_WINDOW
+def _refuted(entry: Entry, access: Access, now: int, *, destroyed: bool = False) -> Entry:
+    # A refusal carries the stamp of the claim that it refutes: no clock decides, and a later ENABLE revives. It is a
+    # read besides, and other workers may have made theirs since that claim.
+    number = int(access.version)
+    stamp = max(access.known.stamp if access.known is not None else 0, _seen(entry, now))
     if destroyed:
         return _learn(entry, Knowledge.destruction(number, stamp))
     return _learn(entry, Knowledge.version(number, stamp, usable=False))
 
 
-def _new_life(entry: Entry, suspect: Suspect, now: int) -> Entry:
+def _new_life(entry: Entry, access: Access, suspect: Suspect, now: int) -> Entry:
     # What is held does not exist any more, and numbers never vanish within a life.
     entry = replace(entry, suspect=None)
     if suspect.number == 0:
-        return _refuted(entry, entry.held.number, now) if entry.held else entry
+        return _refuted(entry, access, now)
     if suspect.stamp:
         return _learn(entry, Knowledge.born(suspect.stamp - 1))
-    end = max(word.stamp for word in entry.knowledge.alive().values())
+    end = max((word.stamp for word in entry.knowledge.alive().values()), default=entry.knowledge.boundary.stamp)
     entry = _learn(entry, Knowledge.born(end))
     entry = _learn(entry, Knowledge.version(suspect.number, end + 1, usable=True))
     kept = {n: replace(h, life=end) for n, h in entry.in_hand.items() if n == suspect.number}
@@ -218,19 +242,18 @@ def _new_life(entry: Entry, suspect: Suspect, now: int) -> Entry:
 
 
 def _plan(entry: Entry, now: int) -> tuple[Entry, Effect]:
-    life = entry.knowledge.boundary.stamp
     if entry.failure is not None:
         return _after_failure(entry, entry.failure)
     if entry.static and entry.held is not None:
         return entry, Rest(Verdict.SERVED)
     if entry.read_due:
-        return entry, Access(str(entry.pin), life)
+        return entry, Access(str(entry.pin), entry.knowledge.boundary.stamp)
     if entry.suspect is not None and entry.held is not None:
-        return entry, Access(str(entry.held.number), life)
+        return entry, _access(entry, entry.held.number, suspect=entry.suspect)
     if entry.climb is None and entry.climb_due:
         entry = _start_climb(entry)
     if entry.climb is not None:
-        return entry, Access(str(entry.climb.probe), life)
+        return entry, _access(entry, entry.climb.probe)
     return _settle(entry, now)
 
 
@@ -244,7 +267,8 @@ def _after_failure(entry: Entry, failure: Failed) -> tuple[Entry, Effect]:
 
 def _start_climb(entry: Entry) -> Entry:
     base = entry.knowledge.highest()
-    if entry.held is not None and entry.current:
+    # A creation that is heard of late voids what was read before, so what is held may need to be found once more.
+    if entry.held is not None and entry.current and entry.knowledge.word(entry.held.number) is not None:
         base = max(base, entry.held.number)
     return replace(entry, climb=Climb(base=base, low=base))
 
@@ -255,17 +279,21 @@ def _settle(entry: Entry, now: int) -> tuple[Entry, Effect]:
         return entry, Rest(Verdict.SERVED)
     if held is not None and _between_lives(entry):
         return entry, Rest(Verdict.SERVED if entry.current else Verdict.WAITING)
-    if held is None and _between_lives(entry) and (found := _in_this_life(entry)) is not None:
-        # Created within the consistency window, so that no read counts, and its ADD is on its way: at a start what
-        # was read is better than nothing. The ADD tells if it was of the life before.
-        return entry, Adopt(found)
     if target is not None and target in entry.rejected:
         # A worker that starts serves what its siblings kept, or a bad version would keep every restart from serving.
         lower = _target(entry, without=entry.rejected) if held is None and entry.pin == LATEST else None
         return (entry, Rest(Verdict.HELD_BACK)) if lower is None else _obtain(entry, lower)
-    back = held is not None and entry.current and (target is None or target < held.number)
+    # What was fetched too near to a creation may be of this life or not, so it is looked for too.
+    back = held is not None and (entry.current or entry.knowledge.exists) and (target is None or target < held.number)
     if back and entry.pin == LATEST and not entry.climbed:
         return _plan(replace(entry, climb_due=True), now)
+    if target is None and _alias_unheard(entry) and not entry.climbed:
+        return _plan(replace(entry, read_due=True, climbed=True), now)
+    if target is None and held is None:
+        # At a start a value that was just read is better than none, unless something is known against it.
+        read = max((n for n in entry.in_hand if (word := entry.knowledge.word(n)) and not word.unusable), default=None)
+        if read is not None and read not in entry.rejected:
+            return entry, Adopt(entry.in_hand[read])
     if target is None:
         waiting = held is not None and _alias_grace(entry, now)
         return entry, Rest(Verdict.WAITING if waiting else Verdict.NONE_USABLE)
@@ -276,7 +304,11 @@ def _obtain(entry: Entry, number: int) -> tuple[Entry, Effect]:
     if number in entry.in_hand and entry.in_hand[number].life >= entry.knowledge.boundary.stamp:
         return entry, Adopt(entry.in_hand[number])
     pause = ENABLE_PAUSE * 2**entry.enable_retries if entry.enable_retries else 0.0
-    return entry, Access(str(number), entry.knowledge.boundary.stamp, pause)
+    return entry, _access(entry, number, pause=pause)
+
+
+def _access(entry: Entry, number: int, *, pause: float = 0.0, suspect: Suspect | None = None) -> Access:
+    return Access(str(number), entry.knowledge.boundary.stamp, pause, suspect, entry.knowledge.word(number))
 
 
 def _between_lives(entry: Entry) -> bool:
@@ -284,9 +316,11 @@ def _between_lives(entry: Entry) -> bool:
     return entry.pin == LATEST and entry.knowledge.boundary.created and not entry.knowledge.alive()
 
 
-def _in_this_life(entry: Entry) -> Held | None:
-    alive = [held for held in entry.in_hand.values() if held.life >= entry.knowledge.boundary.stamp]
-    return max((held for held in alive if held.number not in entry.rejected), key=lambda h: h.number, default=None)
+def _alias_unheard(entry: Entry) -> bool:
+    # As above: nothing that is known says where the alias points in this life.
+    if isinstance(entry.pin, int) or entry.pin == LATEST or entry.knowledge.alias_target(entry.pin) is not None:
+        return False
+    return entry.knowledge.exists and entry.knowledge.alias_map <= entry.knowledge.boundary.stamp
 
 
 def _alias_grace(entry: Entry, now: int) -> bool:

@@ -87,14 +87,18 @@ class Wake:
         self.under_way = done, now + self._patience
         return done
 
-    def wait(self) -> None:
-        """Notice sleep as `tick` does, and wait for the check that is under way, `patience` seconds at most."""
+    def wait(self, until: float) -> None:
+        """Notice sleep as `tick` does, and wait for the check that is under way, `patience` seconds at most.
+
+        Args:
+            until: a monotonic second after which this does not wait in any case.
+        """
         if self._clock() >= self.asleep_at or self._wall() >= self.asleep_at_ns:
             self.tick()
         under_way = self.under_way
         if under_way is not None:
-            done, until = under_way
-            done.wait(max(0.0, until - self._clock()))
+            done, end = under_way
+            done.wait(max(0.0, min(end, until) - self._clock()))
 
     def _start(self, since: float, done: threading.Event) -> None:
         def check() -> None:

@@ -229,9 +229,10 @@ class Worker:
 
     def _fall_in(self) -> None:
         container = self.join()
-        self._wake.wait()
+        until = self._clock() + CATCH_UP  # for all of it
+        self._wake.wait(until)
         if container.seen != container.generation:
-            self._catch_up(container)
+            self._catch_up(container, until)
 
     def announce(self, name: SecretName, news: Knowledge, *, deadline: float, path: str) -> Spread:
         """Take in what an event says of a secret, here and in every other worker; see `SecretCache.announce`."""
@@ -366,14 +367,14 @@ class Worker:
         if is_safety_read:
             self._alive()
 
-    def _catch_up(self, container: "Container") -> None:
+    def _catch_up(self, container: "Container", until: float) -> None:
         try:
             generation = container.merge_board()
         except BoardError as exc:
             log(logging.ERROR, "board_unreadable", str(exc))
             return
         behind = [entry for entry in self._registry.all() if entry.behind]
-        self._refresh(behind, path="board", deadline=self._clock() + UPSTREAM, patience=CATCH_UP)
+        self._refresh(behind, path="board", deadline=self._clock() + UPSTREAM, patience=until - self._clock())
         container.follow(generation)
 
     def _refresh(
@@ -415,7 +416,7 @@ class Worker:
         self._say_unconfirmed()
         if container is not None and container.seen != container.generation:
             # Where no request comes by, or none that passes the check, nobody else reads the board.
-            spawn(lambda: self._catch_up(container), name="board")
+            spawn(lambda: self._catch_up(container, self._clock() + CATCH_UP), name="board")
 
     def _plan_backstop(self) -> None:
         if self._every is not None:

@@ -1,0 +1,260 @@
+"""Found by the simulation: secrets that are young or re-created, and answers that are older than the news.
+
+Each test is one schedule in small; `tests/simulation` finds them again where the fix is taken out.
+"""
+
+import time
+from dataclasses import replace
+
+import pytest
+
+from receiver import SecretCache
+from receiver.entry import Access, Adopt, Adopted, Asked, Entry, Held, Missing, Refused, Told, Verdict
+from receiver.knowledge import SECOND, Claim, Knowledge
+from receiver.step import step
+from receiver.testing import InMemorySource, push, rotate
+from tests.properties.test_step import HOUR, Model, drive, refreshed, started, with_versions
+
+
+pytestmark = pytest.mark.promise("any order")
+
+
+def young(*states):
+    """A secret that was created a minute and a half ago; returns its model and the news of its creation."""
+    model = Model()
+    born = Knowledge.born(model.tick())
+    for number, state in enumerate(states, 1):
+        model.versions[number] = state
+        model.events.append(Knowledge.version(number, model.tick(), usable=True, claim=Claim.ADDED))
+    model.tick(90 * SECOND)
+    return model, born
+
+
+def told(entry, news, model):
+    return step(entry, Told(news), now=model.now)[0]
+
+
+def test_a_creation_that_is_heard_of_late_moves_nothing_back():
+    """A service started after the secret was made; ADD 1 and the creation come late, ADD 2 goes to somebody else."""
+    model, born = young("enabled", "enabled")
+    entry, _ = started(model)
+
+    for news in (model.events[0], born):
+        entry, rest = refreshed(entry, news, model)
+
+    assert (2, Verdict.SERVED) == (entry.held.number, rest.verdict)
+
+
+@pytest.mark.promise("nobody left behind")
+@pytest.mark.parametrize("pin", ["latest", "live"])
+def test_a_worker_starts_where_only_the_creation_is_known(pin):
+    """What is read in a secret's first six hours counts, or whoever knows of its creation could not start in them."""
+    model, born = young("enabled", "enabled")
+    model.aliases["live"] = 2
+
+    entry, rest = drive(replace(Entry(pin=pin), knowledge=born), Asked(read=True), model)
+
+    assert (2, Verdict.SERVED) == (entry.held.number, rest.verdict)
+
+
+@pytest.mark.promise("nobody left behind")
+def test_a_worker_starts_with_the_alias_that_it_read():
+    """Where all that is known of an alias leads to a disabled version, a start serves what it has just read."""
+    model = with_versions("enabled", "disabled", "enabled")
+    model.aliases["live"] = 3
+    known = Knowledge.whole_alias_map({"live": 2}, model.tick())
+    known = known.merge(Knowledge.version(2, model.tick(), usable=False))
+
+    entry, _ = drive(replace(Entry(pin="live"), knowledge=known), Asked(read=True), model)
+
+    assert 3 == entry.held.number
+
+
+def test_reads_of_a_young_secret_count_in_their_order():
+    """A number that was not there yet is served once it is, though both reads are weaker than any event."""
+    model, born = young("enabled", "disabled")
+    entry, _ = drive(replace(Entry(), knowledge=born), Asked(read=True), model)
+    assert 1 == entry.held.number
+    model.versions[2] = "enabled"
+    model.tick(60 * SECOND)
+
+    entry, _ = drive(entry, Asked(read=True), model)
+
+    assert 2 == entry.held.number
+
+
+def test_a_read_after_a_deletion_revives_nothing():
+    """Reads may lag behind a deletion for hours, so only an event brings a deleted secret back."""
+    model = with_versions("enabled")
+    entry, _ = started(model)
+    entry, _ = refreshed(entry, Knowledge.deleted(model.tick()), model)
+
+    entry, rest = drive(entry, Asked(read=True), model)
+
+    assert Verdict.NONE_USABLE is rest.verdict
+
+
+def test_the_end_of_a_climb_is_no_proof_of_a_new_life():
+    """An ADD that looks like a re-created secret's comes while a climb asks for a number that does not exist."""
+    model = with_versions("enabled", "enabled", "enabled")
+    entry, _ = started(model)
+    entry = replace(entry, held=Held(3, fetched=entry.held.fetched, life=0))
+    entry, effect = step(entry, Asked(climb=True), now=model.now)
+    late = Knowledge.version(2, entry.held.fetched + SECOND, usable=True, claim=Claim.ADDED)
+
+    entry = told(entry, late, model)
+    entry, effect = step(entry, model.answer(effect), now=model.now)
+    for _ in range(9):
+        if not isinstance(effect, Access | Adopt):
+            break
+        happened = Adopted(effect.held) if isinstance(effect, Adopt) else model.answer(effect)
+        entry, effect = step(entry, happened, now=model.now)
+
+    assert 3 == entry.held.number
+
+
+def test_an_answer_that_was_asked_for_before_the_doubt_does_not_end_it():
+    """A held number that was confirmed before the re-creation is asked for once more."""
+    model = with_versions("enabled", "enabled")
+    entry, _ = started(model)
+    first = Knowledge.version(1, entry.held.fetched + SECOND, usable=True, claim=Claim.ADDED)
+    entry, effect = step(told(entry, first, model), Asked(), now=model.now)
+    found = model.answer(effect)
+
+    again = Knowledge.version(1, entry.held.fetched + 2 * SECOND, usable=True, claim=Claim.ADDED)
+    entry, effect = step(told(entry, again, model), found, now=model.now)
+
+    assert "2" == effect.version
+
+
+def test_another_value_under_the_number_held_is_another_life():
+    """A secret that was re-created with as many versions as before: the number says nothing, the payload does."""
+    model = with_versions("enabled")
+    entry, _ = started(model)
+    entry, effect = step(entry, Asked(read=True), now=model.now)
+    entry, effect = step(entry, replace(model.answer(effect), differs=True), now=model.now)
+    entry, effect = step(entry, model.answer(effect), now=model.now)
+
+    assert isinstance(effect, Adopt)
+    assert 1 == effect.held.number
+
+
+def test_a_lagging_read_of_the_life_before_is_not_taken_for_a_newer_one():
+    """Within the window of a creation that was heard of, a read may still show the life before it."""
+    model = with_versions("enabled")
+    entry, _ = started(model)
+    entry, _ = refreshed(entry, Knowledge.born(model.tick()), model)
+    entry, _ = refreshed(entry, Knowledge.version(1, model.tick(), usable=True, claim=Claim.ADDED), model)
+    entry, effect = step(entry, Asked(read=True), now=model.now)
+
+    entry, effect = step(entry, replace(model.answer(effect), differs=True), now=model.now)
+    entry, effect = step(entry, model.answer(effect), now=model.now)
+
+    assert not isinstance(effect, Adopt)
+
+
+@pytest.mark.parametrize("answer", [Missing, lambda access: Refused(access, began=0)], ids=["missing", "refused"])
+def test_a_refusal_does_not_refute_what_came_meanwhile(answer):
+    """A climb's probe is refused, and while its answer travels the ADD of that very number is heard, and a refresh."""
+    model = with_versions("enabled")
+    entry, _ = started(model)
+    entry, effect = step(entry, Asked(climb=True), now=model.now)
+    assert "2" == effect.version
+    model.add()
+
+    entry = told(entry, model.events[-1], model)
+    entry, _ = step(entry, Asked(), now=model.now)
+    entry, effect = step(entry, answer(effect), now=model.now)
+
+    assert ("2", False) == (effect.version, entry.knowledge.word(2).unusable)
+
+
+def test_a_climb_that_meets_a_version_enabled_lately_does_not_refute_it():
+    """Enabling is only eventually consistent, also for whoever climbs over the version."""
+    model = with_versions("enabled", "disabled")
+    entry, _ = started(model)
+    only_one = Knowledge.version(1, model.now - 9 * HOUR, usable=True)
+    entry, effect = step(replace(entry, knowledge=only_one), Asked(climb=True), now=model.now)
+    enable = Knowledge.version(2, model.tick(), usable=True, claim=Claim.ENABLED)
+    assert "2" == effect.version
+
+    entry, _ = step(told(entry, enable, model), model.answer(effect), now=model.now)
+
+    assert not entry.knowledge.word(2).unusable
+
+
+def test_what_was_refused_is_refused_for_siblings_that_read_it_since():
+    """One worker's refusal counts more than the read that another made before it and after the first one's own."""
+    model = with_versions("enabled", "enabled")
+    first, _ = started(model)
+    model.tick(60 * SECOND)
+    second, _ = started(model)
+    model.tick(60 * SECOND)
+    model.versions[2] = "disabled"
+
+    first, _ = drive(first, Asked(read=True), model)
+    second, _ = refreshed(second, first.knowledge, model)
+
+    assert (1, 1) == (first.held.number, second.held.number)
+
+
+def test_a_number_that_is_added_after_its_destruction_is_of_another_life():
+    """The destruction of a version 2 and the ADD of the next life's are heard, and nothing of what was between."""
+    knowledge = Knowledge.destruction(2, 10 * HOUR).merge(
+        Knowledge.version(2, 11 * HOUR, usable=True, claim=Claim.ADDED)
+    )
+
+    assert 2 == knowledge.wanted("latest")
+
+
+def test_a_new_life_is_inferred_where_nothing_is_known_of_it():
+    """Deleted, and then a read shows a lower number while the one held is gone: that is a new life, and no error."""
+    model = with_versions("enabled", "enabled", "enabled")
+    entry, _ = started(model)
+    entry = told(entry, Knowledge.deleted(model.tick()), model)
+    model.versions = {1: "enabled"}
+
+    entry, rest = drive(entry, Asked(read=True), model)
+
+    assert (1, Verdict.SERVED) == (entry.held.number, rest.verdict)
+
+
+@pytest.fixture
+def source():
+    return InMemorySource({"API_KEY": "one"})
+
+
+@pytest.fixture
+def cache(source, tmp_path):
+    cache = SecretCache("any-project", source=source, run_dir=str(tmp_path))
+    yield cache
+    cache.close()
+
+
+def test_callbacks_hear_of_the_value_that_ends_a_revocation(cache, source):
+    """What a service has bound to the value from before must be bound to the one after."""
+    key, heard = cache.secret("API_KEY", on_revoked="raise"), []
+    key.on_change(lambda held: heard.append(held.value))
+    cache.load()
+    source.disable("API_KEY", 1)
+    push(source, cache)
+
+    rotate(cache, source, "API_KEY", "two")
+
+    assert ["two"] == heard
+
+
+def test_a_value_of_a_new_life_is_a_change_though_its_number_is_the_same(cache, source):
+    """A safety read finds the secret re-created, with as many versions as before and nothing announced."""
+    key, heard = cache.secret("API_KEY"), []
+    key.on_change(lambda held: heard.append((held.version, held.value)))
+    cache.load()
+    source.delete("API_KEY")
+    source.add("API_KEY", "another")
+    source.pushes()
+
+    cache.refresh(deadline=time.monotonic() + 5)
+    entry = cache._registry.all()[0]
+    entry.callbacks.wait(time.monotonic() + 5)
+
+    assert ("another", [(1, "another")]) == (key.value, heard)
