@@ -261,7 +261,8 @@ class LiveEntry:
             self._state = replace(self._state, held=Held(found.version, fetched=0, life=-1))
             self._serve(found, changed=False, path=kind)
             self.report.substitute = kind
-            self._retry_later()
+            if self.retry_at is None:  # no version is usable; a failure has planned its next try
+                self._retry_later()
         say_substitute(self._around.voice, self.declaration.name, kind, self.trouble, version=found.version)
         return True
 

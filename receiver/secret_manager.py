@@ -5,7 +5,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final
 
@@ -42,9 +42,13 @@ class SecretManagerSource:
 
     Nothing is imported, read from the environment or connected before the first access. The variable
     SECRET_MANAGER_EMULATOR_HOST (a loopback address) points it at a local server instead.
+
+    Args:
+        jitter: a number between 0 and 1 at each call, for the pauses between attempts.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, jitter: Callable[[], float] = random.random) -> None:
+        self._jitter = jitter
         self._lock = threading.Lock()
         self._clients: dict[str, Future[SecretManagerServiceClient]] = {}
         # Clients of a parent process: kept, so that nobody closes a channel that is not this process's.
@@ -78,7 +82,7 @@ class SecretManagerSource:
                 failure, again = _told(name, version, exc), isinstance(exc, passing)
             except ValueError:  # what grpc raises for a channel that `close` has closed meanwhile
                 failure, again = AccessFailed(f"{name}: the connection was closed meanwhile", transient=True), False
-            pause = limit * random.uniform(0.5, 1.0)  # noqa: S311  # spreads retries, guards nothing
+            pause = limit * self._jitter()
             if not again or time.monotonic() + pause >= deadline:
                 break
             time.sleep(pause)

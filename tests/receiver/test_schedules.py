@@ -8,6 +8,7 @@ import pytest
 
 from receiver import SecretCache
 from receiver.cache import BACKSTOP
+from receiver.errors import AccessFailed
 from receiver.names import SecretName
 from receiver.testing import InMemorySource, push
 from receiver.worker import Spread
@@ -163,6 +164,28 @@ def test_a_cache_that_was_closed_and_is_used_again(make, source):
     away.fence()
 
     assert [2, 2] == [key.version, other_key.version]
+
+
+@pytest.mark.promise("last good")
+def test_a_degraded_start_is_retried_with_full_jitter_and_a_cap(make, source, clock):
+    """Pauses double from a second to five minutes, each anywhere between nothing and that; then the value comes."""
+    drawn = iter([1.0] * 10 + [0.0, 0.25])
+    cache = make(environ={"API_KEY": "stand-in"}, backstop=None, jitter=lambda: next(drawn))
+    key = cache.secret("API_KEY", fallback="environment")
+    source.fail(AccessFailed("down", transient=True), times=12)
+    cache.load()
+    pauses = []
+    for _ in range(12):
+        (entry,) = cache.status()["entries"]
+        pauses.append(round(entry["retry_in_s"]))
+        assert ("stand-in", "stand-in: environment") == (key.value, entry["state"])
+        before = len(source.calls)
+        while len(source.calls) == before:  # awake all the while
+            clock.ahead += min(entry["retry_in_s"] + 0.1, 20)
+            tick(cache)
+
+    assert [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 0, 75] == pauses
+    assert "one" == key.value
 
 
 class TestBackstop:
