@@ -1,5 +1,7 @@
 """A local cloud with a directory: what outlives it."""
 
+import resource
+
 import pytest
 from google.api_core import exceptions
 from google.cloud.logging_v2.types import LogEntry
@@ -129,16 +131,30 @@ def test_a_directory_that_cannot_be_used(place, wall):
         restarted(place, wall).start()
 
 
-def test_a_change_that_cannot_be_kept_is_refused(place, wall, monkeypatch):
-    """A full disk refuses changes with UNAVAILABLE, and says why; reading goes on."""
+def test_a_full_disk(place, wall):
+    """A change that finds no room is refused with UNAVAILABLE; reading goes on, and nothing acknowledged is lost."""
+    kept = []
+
+    def fill(client, db):
+        for number in range(20):
+            data = bytes([number]) * 60_000
+            kept.append((client.add_secret_version(parent=db, payload={"data": data}).name, data))
+
     with restarted(place, wall) as cloud:
         client = cloud.secret_manager_client()
-        db = cloud.create_secret("db", b"one")
+        db = cloud.create_secret("db")
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, hard))
+        try:
+            with pytest.raises(exceptions.ServiceUnavailable, match="The change could not be kept"):
+                fill(client, db)
+            assert client.get_secret(name=db)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        full = len(kept)
+        fill(client, db)
+    with restarted(place, wall) as cloud:
+        client = cloud.secret_manager_client()
 
-        def full():
-            raise OSError("the journal could not be written: database or disk is full")
-
-        monkeypatch.setattr(cloud.secret_manager._gate, "_flush", full)
-        with pytest.raises(exceptions.ServiceUnavailable, match=r"could not be kept: .*disk is full"):
-            client.add_secret_version(parent=db, payload={"data": b"two"})
-        assert client.get_secret(name=db)
+        assert 0 < full < len(kept)
+        assert kept == [(name, client.access_secret_version(name=name).payload.data) for name, _ in kept]

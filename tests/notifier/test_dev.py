@@ -14,6 +14,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from click.testing import CliRunner
 from google.api_core import exceptions
 from google.cloud import secretmanager
 from google.cloud.logging_v2.types import LogEntry
@@ -21,6 +22,7 @@ from google.cloud.secretmanager_v1.services.secret_manager_service.transports im
     SecretManagerServiceGrpcTransport,
 )
 
+from notifier.cli import keyturn
 from notifier.local import dev_faults
 from notifier.local.clients import Clients
 from notifier.local.cloud import LocalCloud
@@ -95,31 +97,26 @@ def test_lines_for_a_shell():
     assert "export GOOGLE_CLOUD_PROJECT=local-project\n" == lines[0]
 
 
-@pytest.mark.parametrize("option", ["--secret-manager-port", "--pubsub-port", "--keys-port"])
+@pytest.mark.parametrize("option", ["--secret-manager-port", "--pubsub-port", "--logging-port", "--keys-port"])
 def test_a_port_in_use(option):
     """A port that is in use is told in one line that names the option, with status 2."""
-    with socket.create_server(("127.0.0.1", 0)) as taken, dev(option, str(taken.getsockname()[1])) as process:
-        out, err = process.communicate(timeout=20)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ran = CliRunner().invoke(keyturn, ["dev", option, str(taken.getsockname()[1])])
 
-    assert (2, "", 1) == (process.returncode, out, err.count("\n"))
-    assert option in err
+    assert (2, "", 1) == (ran.exit_code, ran.stdout, ran.stderr.count("\n"))
+    assert option in ran.stderr
 
 
 def test_nothing_is_kept():
-    """A second run on the same port begins empty."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = str(free.getsockname()[1])
+    """Without a directory, a second cloud on the same port begins empty."""
+    port = 0
     for _ in range(2):
-        with dev("--json", "--secret-manager-port", port) as process:
-            host = json.loads(process.stdout.readline())["SECRET_MANAGER_EMULATOR_HOST"]
-            with client(host) as secrets:
-                with pytest.raises(exceptions.NotFound):
-                    secrets.get_secret(name="projects/demo/secrets/db")
-                secrets.create_secret(parent="projects/demo", secret_id="db", secret={"replication": {"automatic": {}}})
-            process.terminate()
-            process.communicate(timeout=10)
-
-            assert 0 == process.returncode
+        with LocalCloud(project="demo", secret_manager_port=port) as cloud:
+            port = int(cloud.secret_manager.host.rpartition(":")[2])
+            secrets = cloud.secret_manager_client()
+            with pytest.raises(exceptions.NotFound):
+                secrets.get_secret(name="projects/demo/secrets/db")
+            cloud.create_secret("db")
 
 
 def test_kept_and_for_one_at_a_time(tmp_path):

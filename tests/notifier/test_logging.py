@@ -4,10 +4,13 @@ import itertools
 import threading
 from datetime import UTC, datetime, timedelta
 
+import google.cloud.logging
 import pytest
 import requests
 from google.api_core import exceptions
+from google.auth.credentials import AnonymousCredentials
 from google.cloud.audit import audit_log_pb2
+from google.cloud.logging_v2 import _gapic
 from google.cloud.logging_v2.types import LogEntry, TailLogEntriesRequest, WriteLogEntriesRequest
 from google.logging.type import log_severity_pb2
 from google.protobuf import any_pb2, duration_pb2
@@ -221,6 +224,21 @@ def test_the_audit_log_is_there(cloud, logs):
     assert f"{db}/versions/1" == payload.response["name"]
     assert (1, ["audited_resource"]) == (len(written), [entry.resource.type for entry in read])
     assert "canary" not in f"{written}{read}"
+
+
+def test_googles_client_for_people(cloud, logs):
+    """`google.cloud.logging.Client`, over this connection, writes and reads as it does in the cloud."""
+    client = google.cloud.logging.Client(project="demo", credentials=AnonymousCredentials())
+    client._logging_api = _gapic._LoggingAPI(logs, client)
+    logger = client.logger("mine")
+    logger.log_struct({"event": "refreshed", "n": 7}, severity="NOTICE")
+    logger.log_text("plain")
+    cloud.create_secret("db")
+    newest = next(iter(client.list_entries(order_by=google.cloud.logging.DESCENDING, page_size=1)))
+
+    assert "CreateSecret" == newest.payload["methodName"].rpartition(".")[2]
+    assert [{"event": "refreshed", "n": 7}] == [one.payload for one in logger.list_entries(filter_="jsonPayload.n>6")]
+    assert ["plain"] == [one.payload for one in logger.list_entries(filter_="plain")]
 
 
 def tail(logs, seconds=0, **request):
