@@ -119,8 +119,11 @@ def dev(
 
 @keyturn.command()
 @click.option("--workers", type=click.IntRange(1, 32), default=4, show_default=True, help="How many gunicorn starts.")
+@click.option(
+    "--instances", type=click.IntRange(1, 8), default=2, show_default=True, help="How many containers there are."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object of the figures.")
-def demo(*, workers: int, as_json: bool) -> None:
+def demo(*, workers: int, instances: int, as_json: bool) -> None:
     """Rotate a secret under load on this machine, and watch every worker follow.
 
     No cloud account is needed. The exit status is 0 only where everything held that is promised; nothing is left
@@ -136,7 +139,7 @@ def demo(*, workers: int, as_json: bool) -> None:
             from .demo.run import run
         except ModuleNotFoundError as exc:
             raise _missing(exc, extra="demo") from exc
-        sys.exit(run(workers, as_json=as_json, out=sys.stdout, err=sys.stderr, ending=ending))
+        sys.exit(run(workers, instances=instances, as_json=as_json, out=sys.stdout, err=sys.stderr, ending=ending))
 
 
 for _command in (*rotation_cli.COMMANDS, trace, manifest):

@@ -206,24 +206,19 @@ class Board:
             self._reopen()
         return False
 
-    def remove_unless(self, inhabited: Callable[[], bool]) -> bool:
+    def remove_unless(self, inhabited: Callable[[], bool]) -> None:
         """Remove the directory and all in it, unless `inhabited` says, under the lock, that somebody lives there.
 
         Best effort: where the lock cannot be had or something cannot be removed, the next to leave does it.
-
-        Returns:
-            Whether nobody was found.
         """
-        directory, deserted = self.run_dir.path, False
+        directory = self.run_dir.path
         with suppress(OSError), self._held() as intact:
             if not intact or inhabited():
-                return False
-            deserted = True
+                return
             # These two last: one that is starting tells by them whether it opened what was then removed.
             for path in sorted(directory.iterdir(), key=lambda path: path.name in {_GENERATION, _LOCK}):
                 path.unlink(missing_ok=True)
             directory.rmdir()
-        return deserted
 
     def after_fork(self) -> None:
         """In a forked child: locks are new. The memory is shared with the parent, as it should be."""

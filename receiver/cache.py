@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -318,10 +319,8 @@ class SecretCache(Declares):
         fleet, self._fleet = self._fleet, None
         if fleet is not None:
             fleet.leave()
-        is_last = self._worker.leave(replaced=self._leaving.is_replaced if fleet is not None else None)
+        self._worker.leave(stays=partial(self._instance_stays, fleet) if fleet is not None else None)
         if fleet is not None:
-            if is_last:
-                fleet.delete()
             fleet.close()
         if self._own_source:
             self._source.close()
@@ -375,6 +374,10 @@ class SecretCache(Declares):
             )
             self._leaving.watch()
             self._fleet.start(directory)
+
+    def _instance_stays(self, fleet: "Fleet", inhabited: Callable[[], bool]) -> bool:
+        # First the subscription, then the directory, whose name for the instance leads to what could not be deleted.
+        return self._leaving.is_replaced(inhabited) or not fleet.delete()
 
     def _roll(self) -> list[str]:
         return self._worker.members()

@@ -162,10 +162,10 @@ class Container:
         """How this worker stands with the others."""
         return self._siblings.stats()
 
-    def leave(self, *, replaced: Callable[[Callable[[], bool]], bool] | None = None) -> bool:
+    def leave(self, *, stays: Callable[[Callable[[], bool]], bool] | None = None) -> None:
         """Stop listening and remove what is this worker's; the last one removes all. See `Siblings.leave`."""
         try:
-            return self._siblings.leave(replaced=replaced)
+            self._siblings.leave(stays=stays)
         finally:
             self.board.close()
 

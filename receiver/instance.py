@@ -25,7 +25,7 @@ _CLOUD_RUN: Final = (
     ("CLOUD_RUN_JOB", "CLOUD_RUN_EXECUTION"),
 )
 
-_FILE: Final = "instance"
+_LINK: Final = "instance"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,15 +141,8 @@ def _ask_metadata(environ: Mapping[str, str]) -> str | None:
 
 def _shared(directory: Path, mine: str) -> str:
     """What stands in the directory; `mine` where nothing does."""
-    path = directory / _FILE
-    with suppress(FileNotFoundError):
-        return path.read_text("ascii")
-    draft = directory / f"{_FILE}-{os.urandom(8).hex()}"
-    draft.touch(mode=0o600)
-    try:
-        draft.write_text(mine, "ascii")
-        with suppress(FileExistsError):
-            os.link(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
-    return path.read_text("ascii")
+    # A symbolic link that leads nowhere: made whole in one step by whoever comes first, and on a full disk too.
+    path = directory / _LINK
+    with suppress(FileExistsError):
+        path.symlink_to(mine)
+    return str(path.readlink())

@@ -213,15 +213,12 @@ class Siblings:
         members = self._named(SOCKET)
         return SiblingStats(self.attending, len(members), len(set(members) & set(self._named(LAG))))
 
-    def leave(self, *, replaced: Callable[[Callable[[], bool]], bool] | None = None) -> bool:
+    def leave(self, *, stays: Callable[[Callable[[], bool]], bool] | None = None) -> None:
         """Stop being a member and leave nothing behind; the last to leave removes the directory. Bounded.
 
         Args:
-            replaced: whether a worker that is not a member yet goes on, asked where no other member is seen; it is
-                given what says whether one is.
-
-        Returns:
-            Whether this was the last one.
+            stays: whether the container stays all the same, asked where no other member is seen; it is given what says
+                whether one is.
         """
         with self._lock:
             membership, self._membership = self._membership, None
@@ -230,9 +227,8 @@ class Siblings:
                 with suppress(OSError):
                     membership.life.end()
                 membership.listener.stop(_FAREWELL)
-        if replaced is not None and not self._sweep() and replaced(self._sweep):
-            return False
-        return self._board.remove_unless(self._sweep)
+        if stays is None or self._sweep() or not stays(self._sweep):
+            self._board.remove_unless(self._sweep)
 
     def _sweep(self) -> bool:
         """Remove what dead members left; returns whether a living one was found, this worker included."""

@@ -179,11 +179,12 @@ class Worker:
             self._called = max(self._called, since)
             self._wake.begin(since)
 
-    def leave(self, *, replaced: Callable[[Callable[[], bool]], bool] | None = None) -> bool:
+    def leave(self, *, stays: Callable[[Callable[[], bool]], bool] | None = None) -> None:
         """Leave the container, where this process is a member; see `Siblings.leave`."""
         with self._lock:
             container, self._container = self._container, None
-        return container is not None and container.leave(replaced=replaced)
+        if container is not None:
+            container.leave(stays=stays)
 
     def after_fork(self) -> None:
         """In a forked child: it is no member, and the parent's membership stays the parent's. Memory only."""

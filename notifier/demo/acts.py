@@ -22,6 +22,9 @@ _FOLLOW: Final = 5.0
 _REST: Final = 0.4
 _DRAWN: Final = 0.02
 
+#: Seconds without an access after which nobody is looking any more: workers look at their next tick, in a second.
+_QUIET: Final = 1.3
+
 _OK: Final = range(200, 300)
 _REFUSED: Final = (401, 403)
 
@@ -34,17 +37,19 @@ class Play:
         load: the requests, under way.
         scene: what is shown.
         ending: whether somebody has asked for the end.
-        workers: how many there are.
+        workers: how many each instance has.
+        instances: how many there are.
     """
 
-    def __init__(self, stage: Stage, load: Load, scene: Scene, ending: Ending, workers: int) -> None:
+    def __init__(self, stage: Stage, load: Load, scene: Scene, ending: Ending, *, workers: int, instances: int) -> None:
         self._stage = stage
         self._load = load
         self._scene = scene
         self._ending = ending
         self._workers: set[int] = set()
         self._messages = 0
-        self.figures = Figures(workers)
+        self._counted: tuple[dict[str, int], float] = ({}, 0.0)
+        self.figures = Figures(workers, instances)
 
     def run(self) -> Figures:
         """Play.
@@ -55,7 +60,7 @@ class Play:
         """
         self._start()
         version = self._rotate()
-        self.figures.trace = self._stage.trace(ROTATED, version, instances=1)
+        self.figures.trace = self._stage.trace(ROTATED, version, instances=self.figures.instances)
         self._step_back(version)
         self._leave_static()
         self._refuse(version)
@@ -66,16 +71,23 @@ class Play:
         return figures
 
     def _start(self) -> None:
-        count = self.figures.workers
-        self._scene.begin(f"Start a service with {_several(count)} and six secrets, under steady load")
+        count, instances = self.figures.expected, self.figures.instances
+        of = f"{instances} instances of {_several(self.figures.workers)}" if instances > 1 else _several(count)
+        self._scene.begin(f"Start a service with {of} and six secrets, under steady load")
         if not self._wait(lambda: len(self._load.workers()) >= count, _START):
             raise ServiceDied(f"Not every worker has answered within {_START:.0f} s.", self._stage.printed())
         self._workers = self._load.workers()
         self._stage.wire()
+        if instances > 1 and not self._wait(self._is_fleet_complete, _START):
+            raise ServiceDied(f"Not every instance hears within {_START:.0f} s.", self._stage.printed())
         # Requests that met a service which was not there yet are nobody's failure.
         self._load.forget_failures()
         self._stage.forget_accesses()
-        self._scene.workers = {pid: Row(1) for pid in sorted(self._workers)}
+        of_instance = self._load.instances()
+        self._scene.workers = {
+            pid: Row(1, instance=of_instance[pid] + 1 if instances > 1 else 0)
+            for pid in sorted(self._workers, key=lambda pid: (of_instance[pid], pid))
+        }
         serving = self._load.serving(self._workers, ROTATED, 1, since=0.0)
         self._scene.end(f"{serving} of {_several(count)} serve version 1", held=serving == count)
         self._rest()
@@ -103,9 +115,9 @@ class Play:
         ]
         others, seen = self._other_fetches(), load.seen
         self._scene.end(
-            f"{figures.converged} of {figures.workers} turned; {others} fetches of other secrets; "
+            f"{figures.converged} of {figures.expected} turned; {others} fetches of other secrets; "
             f"{seen.failed} requests failed, {seen.mixed} mixed",
-            held=figures.converged == figures.workers and not (others or seen.failed or seen.mixed),
+            held=figures.converged == figures.expected and not (others or seen.failed or seen.mixed),
         )
         self._rest()
         return version
@@ -116,9 +128,9 @@ class Play:
         self._stage.disable(ROTATED, version)
         serving = self._all_serve(ROTATED, version - 1)
         # Who never turned has nothing to step back from.
-        self.figures.stepped_back = self.figures.converged == serving == self.figures.workers
+        self.figures.stepped_back = self.figures.converged == serving == self.figures.expected
         self._scene.end(
-            f"{serving} of {_several(self.figures.workers)} serve version {version - 1} again",
+            f"{serving} of {_several(self.figures.expected)} serve version {version - 1} again",
             held=self.figures.stepped_back,
         )
         self._rest()
@@ -129,9 +141,10 @@ class Play:
         serving = self._all_serve(STATIC, version - 1)
         self._rest()
         taken, fetched = self._load.turned(STATIC, version), self._stage.accesses()[STATIC]
-        self.figures.static_unchanged = serving == self.figures.workers and not taken and not fetched
+        self.figures.static_unchanged = serving == self.figures.expected and not taken and not fetched
         self._scene.end(
-            f"{serving} of {_several(self.figures.workers)} keep version {version - 1}; the new one: {fetched} fetches",
+            f"{serving} of {_several(self.figures.expected)} keep version {version - 1}; the new one: "
+            f"{fetched} fetches",
             held=self.figures.static_unchanged,
         )
         self._rest()
@@ -169,7 +182,7 @@ class Play:
         }
         message = {"attributes": attributes, "messageId": "1", "publishTime": "2100-01-01T00:00:00Z"}
         body = json.dumps({"message": message, "subscription": self._stage.subscription}).encode()
-        connection = http.client.HTTPConnection("127.0.0.1", self._stage.port, timeout=_FOLLOW)
+        connection = http.client.HTTPConnection("127.0.0.1", self._stage.ports[0], timeout=_FOLLOW)
         try:
             headers = {"Authorization": f"Bearer {token}"} if token else {}
             connection.request("POST", "/secrets/events", body, headers)
@@ -196,6 +209,13 @@ class Play:
         self._wait(lambda: serving() == len(self._workers), _FOLLOW)
         return serving()
 
+    def _is_fleet_complete(self) -> bool:
+        """Whether every instance hears, and none is still looking for what it may have missed before it did."""
+        now, counted = time.monotonic(), self._stage.accesses()
+        if counted != self._counted[0]:
+            self._counted = counted, now
+        return len(self._stage.fleet()) == self.figures.instances and now - self._counted[1] > _QUIET
+
     def _other_fetches(self) -> int:
         return sum(count for name, count in self._stage.accesses().items() if name != ROTATED)
 
@@ -219,7 +239,9 @@ class Play:
             return
         scene.accesses = self._stage.accesses()
         served = load.versions()
-        scene.workers = {pid: Row(served[pid].get(ROTATED, 0), row.milliseconds) for pid, row in scene.workers.items()}
+        scene.workers = {
+            pid: Row(served[pid].get(ROTATED, 0), row.milliseconds, row.instance) for pid, row in scene.workers.items()
+        }
         for name in NAMES:
             found = [versions.get(name, 0) for pid, versions in served.items() if pid in self._workers]
             scene.versions[name] = (min(found), max(found))

@@ -91,7 +91,8 @@ def summary(figures: Figures) -> Iterator[str]:
     shown = figures.as_json()
     took = shown["propagation_ms"]
     times = f": p50 {took['p50']} ms, max {took['max']} ms" if figures.milliseconds else ""
-    yield f"{figures.converged} of {figures.workers} workers turned{times}"
+    of = f" of {figures.instances} instances" if figures.instances > 1 else ""
+    yield f"{figures.converged} of {figures.expected} workers{of} turned{times}"
     yield f"{figures.fetches} fetches of the new version, {figures.other_fetches} of any other secret"
     yield (
         f"{figures.requests} requests: {figures.failed} failed, {figures.mixed} mixed two versions, "
@@ -132,11 +133,11 @@ def _entries(scene: Scene) -> "RenderableType":
 
 
 def _workers(scene: Scene) -> "RenderableType":
-    table = _table("worker", "version", "ms after add")
+    table = _table("worker", "version", "took, ms")
     rows = list(scene.workers.items())
     listed = rows if len(rows) <= _LISTED else rows[: _LISTED - 1]
     for pid, row in listed:
-        table.add_row(str(pid), str(row.version), _took(row.milliseconds))
+        table.add_row(f"{row.where}{pid}", str(row.version), _took(row.milliseconds))
     if rest := [row for _, row in rows[len(listed) :]]:
         turned = [row.milliseconds for row in rest if row.milliseconds is not None]
         versions = "-".join(str(version) for version in sorted({row.version for row in rest}))

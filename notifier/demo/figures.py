@@ -13,7 +13,8 @@ class Figures:
     """Each figure is seen from outside: in the answers of the workers, or in Secret Manager's count of calls.
 
     Args:
-        workers: how many were to follow.
+        workers: how many each instance has.
+        instances: how many there are.
         milliseconds: for each worker that followed, from before the add to its first answer with the new version.
         fetches: accesses of the rotated secret from the add until all had followed.
         other_fetches: accesses of any other secret from the add to the end.
@@ -31,6 +32,7 @@ class Figures:
     """
 
     workers: int
+    instances: int = 1
     milliseconds: Sequence[float] = field(default_factory=list)
     fetches: int = 0
     other_fetches: int = 0
@@ -47,6 +49,11 @@ class Figures:
     static_unchanged: bool = False
 
     @property
+    def expected(self) -> int:
+        """How many workers were to follow: those of all instances."""
+        return self.workers * self.instances
+
+    @property
     def converged(self) -> int:
         """How many workers followed."""
         return len(self.milliseconds)
@@ -55,6 +62,7 @@ class Figures:
         """The figures under the names that `--json` promises."""
         took = sorted(self.milliseconds)
         return {
+            "instances": self.instances,
             "workers": self.workers,
             "converged": self.converged,
             "propagation_ms": {
@@ -81,7 +89,8 @@ class Figures:
     def shortcomings(self) -> list[str]:
         """What did not hold, each in a few words; nothing where all did."""
         judged = {
-            f"{self.workers - self.converged} of {self.workers} workers did not follow": self.converged == self.workers,
+            f"{self.expected - self.converged} of {self.expected} workers did not follow": self.converged
+            == self.expected,
             f"{self.other_fetches} fetches of other entries": self.other_fetches == 0,
             "no request was made": self.requests > 0,
             f"{self.failed} requests failed": self.failed == 0,

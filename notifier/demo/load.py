@@ -4,7 +4,7 @@ import http.client
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Self
 
@@ -55,6 +55,7 @@ class Seen:
         stale: how many began after an acknowledgement and were served what it had replaced.
         served: the versions that each worker served last.
         asked: when the request began that each worker answered last.
+        instance: which instance each worker is of.
         first: when each worker was first seen to serve a version, by (pid, secret, version).
     """
 
@@ -64,6 +65,7 @@ class Seen:
     stale: int = 0
     served: dict[int, dict[str, int]] = field(default_factory=dict)
     asked: dict[int, float] = field(default_factory=dict)
+    instance: dict[int, int] = field(default_factory=dict)
     first: dict[tuple[int, str, int], float] = field(default_factory=dict)
 
 
@@ -71,21 +73,28 @@ class Load:
     """Send requests from `start` to `stop`, each on a connection of its own. Thread-safe.
 
     Args:
-        port: of the service on loopback.
+        ports: of the service's instances on loopback; each client asks one of them.
         mark: the mark that belongs to a secret's version; None for one that was never made.
         clock: monotonic seconds.
     """
 
     def __init__(
-        self, port: int, mark: Callable[[str, int], str | None], *, clock: Callable[[], float] = time.monotonic
+        self,
+        ports: Sequence[int],
+        mark: Callable[[str, int], str | None],
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._port = port
         self._mark = mark
         self._clock = clock
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._wanted: dict[str, tuple[int, float]] = {}
-        self._threads = [threading.Thread(target=self._ask_on, daemon=True) for _ in range(CLIENTS)]
+        self._threads = [
+            threading.Thread(target=self._ask_on, args=(place % len(ports),), daemon=True)
+            for place in range(CLIENTS if ports else 0)
+        ]
+        self._ports = ports
         self._since = clock()
         self.seen = Seen()
 
@@ -140,19 +149,24 @@ class Load:
                 pid: at for (pid, name, number), at in self.seen.first.items() if (name, number) == (secret, version)
             }
 
+    def instances(self) -> dict[int, int]:
+        """Which instance each worker that has answered is of."""
+        with self._lock:
+            return dict(self.seen.instance)
+
     def workers(self) -> set[int]:
         """The workers that have answered so far."""
         with self._lock:
             return set(self.seen.served)
 
-    def _ask_on(self) -> None:
+    def _ask_on(self, instance: int) -> None:
         while not self._ended.wait(_REST):
             began = self._clock()
-            answer = self._ask()
-            self._note(began, answer)
+            answer = self._ask(self._ports[instance])
+            self._note(began, answer, instance)
 
-    def _ask(self) -> Answer | None:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=_TIMEOUT)
+    def _ask(self, port: int) -> Answer | None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT)
         try:
             connection.request("GET", "/")
             response = connection.getresponse()
@@ -163,7 +177,7 @@ class Load:
         finally:
             connection.close()
 
-    def _note(self, began: float, answer: Answer | None) -> None:
+    def _note(self, began: float, answer: Answer | None, instance: int = 0) -> None:
         ended = self._clock()
         with self._lock:
             seen = self.seen
@@ -179,3 +193,4 @@ class Load:
                 seen.stale += began >= since and version != wanted
             seen.served[pid] = {name: version for name, (version, _) in served.items()}
             seen.asked[pid] = began
+            seen.instance[pid] = instance

@@ -10,11 +10,12 @@ from .load import Load
 from .stage import ServiceDied, set_up
 
 
-def run(workers: int, *, as_json: bool, out: TextIO, err: TextIO, ending: Ending) -> int:
+def run(workers: int, *, instances: int = 1, as_json: bool, out: TextIO, err: TextIO, ending: Ending) -> int:
     """Run the demo and return the exit status: 0 only where all of it held.
 
     Args:
-        workers: how many gunicorn starts.
+        workers: how many gunicorn starts in each instance.
+        instances: how many there are of the service.
         as_json: write one JSON object on `out` and what happens on `err`.
         out: where the figures go.
         err: where people are told of trouble.
@@ -24,11 +25,11 @@ def run(workers: int, *, as_json: bool, out: TextIO, err: TextIO, ending: Ending
     try:
         ending.pause(0)
         with (
-            set_up(workers) as stage,
+            set_up(workers, instances) as stage,
             picture(out) if live else lines(err if as_json else out) as scene,
-            Load(stage.port, stage.mark) as load,
+            Load(stage.ports, stage.mark) as load,
         ):
-            figures = Play(stage, load, scene, ending, workers).run()
+            figures = Play(stage, load, scene, ending, workers=workers, instances=instances).run()
     except Ended as exc:
         err.write(f"{exc}: ended, and nothing is left running.\n")
         return exc.status

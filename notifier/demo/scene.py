@@ -25,11 +25,18 @@ class Row:
 
     Args:
         version: of the rotated secret, as its last answer showed.
+        instance: which one it is of, from 1; 0 where there is one only.
         milliseconds: from the add to its first answer with the new version; None before.
     """
 
     version: int
     milliseconds: float | None = None
+    instance: int = 0
+
+    @property
+    def where(self) -> str:
+        """The instance, for people."""
+        return f"{self.instance}: " if self.instance else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,5 +90,7 @@ class Scene:
 
     def turned(self, pid: int, version: int, milliseconds: float) -> None:
         """A worker was seen to serve a new version."""
-        self.workers = {**self.workers, pid: Row(version, milliseconds)}
-        self.changed(f"   worker {pid} serves version {version} after {milliseconds:.1f} ms")
+        before = self.workers.get(pid, Row(version))
+        self.workers = {**self.workers, pid: Row(version, milliseconds, before.instance)}
+        of = f" of instance {before.instance}" if before.instance else ""
+        self.changed(f"   worker {pid}{of} serves version {version} after {milliseconds:.1f} ms")

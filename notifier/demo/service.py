@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 import time
+from typing import Any
 
 from flask import Flask, Response, jsonify
 
@@ -25,7 +26,13 @@ def create_app() -> Flask:
     told = logging.StreamHandler(sys.stdout)
     told.setFormatter(StructuredFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[told])
-    cache = SecretCache(project=os.environ["GOOGLE_CLOUD_PROJECT"], service="keyturn-demo")
+    events: Any = os.environ["KEYTURN_DEMO_EVENTS"]
+    cache = SecretCache(
+        project=os.environ["GOOGLE_CLOUD_PROJECT"],
+        service="keyturn-demo",
+        events=events,
+        topic=os.environ["KEYTURN_DEMO_TOPIC"],
+    )
     static = os.environ["KEYTURN_DEMO_STATIC"]
     names = os.environ["KEYTURN_DEMO_SECRETS"].split()
     secrets = {name: cache.secret(name, static=name == static) for name in names}

@@ -1,4 +1,4 @@
-"""What the demo plays on: a local cloud with six secrets, and a service under gunicorn that is wired to it."""
+"""What the demo plays on: a local cloud with six secrets, and instances of a service that are wired to it."""
 
 import contextlib
 import importlib
@@ -11,7 +11,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -46,28 +47,50 @@ class ServiceDied(Exception):  # reads as what happened
         super().__init__(f"{what} Its last lines:\n{printed}")
 
 
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One container of the service.
+
+    Args:
+        process: gunicorn's master.
+        port: on loopback.
+        log: what it prints.
+    """
+
+    process: "subprocess.Popen[bytes]"
+    port: int
+    log: Path
+
+    def printed(self) -> str:
+        """The last lines that it printed."""
+        return "\n".join(self.lines()[-15:])
+
+    def lines(self) -> list[str]:
+        """All lines that it printed."""
+        return self.log.read_text(errors="replace").splitlines()
+
+
 class Stage:
     """A running cloud and a running service. Made by `set_up`.
 
     Args:
         cloud: the cloud.
-        process: gunicorn's master.
-        port: of the service.
-        directory: what the service may write to; holds its log.
+        instances: the containers, of which the first is pushed to.
         marking: the key of the marks.
     """
 
-    def __init__(
-        self, cloud: LocalCloud, process: "subprocess.Popen[bytes]", port: int, directory: Path, marking: bytes
-    ) -> None:
+    def __init__(self, cloud: LocalCloud, instances: Sequence[Instance], marking: bytes) -> None:
         self.cloud = cloud
-        self.port = port
+        self.instances = instances
         self.subscription = ""
-        self._process = process
-        self._directory = directory
         self._marking = marking
         self._marks: dict[tuple[str, int], str] = {}
         self.newest: dict[str, int] = {}
+
+    @property
+    def ports(self) -> list[int]:
+        """Of all instances; the first is pushed to."""
+        return [instance.port for instance in self.instances]
 
     def mark(self, name: str, version: int) -> str | None:
         """The mark of a version that was added here; None of any other."""
@@ -85,9 +108,9 @@ class Stage:
         return added
 
     def wire(self) -> None:
-        """Push the topic's messages to the service, as Terraform does in a real project."""
+        """Push the topic's messages to one instance, as Terraform and a load balancer do in a real project."""
         self.subscription = self.cloud.push_to(
-            f"http://127.0.0.1:{self.port}/secrets/events", topic=TOPIC, audience=AUDIENCE, backoff=(0.1, 1.0)
+            f"http://127.0.0.1:{self.ports[0]}/secrets/events", topic=TOPIC, audience=AUDIENCE, backoff=(0.1, 1.0)
         )
 
     def disable(self, name: str, version: int) -> None:
@@ -95,10 +118,19 @@ class Stage:
         self.cloud.secret_manager.disable_version(self.cloud.secret(name), version)
 
     def wait_acknowledged(self, messages: int, seconds: float) -> bool:
-        """Wait until the service has acknowledged so many messages, and wake at that moment; False if it has not."""
-        return self.cloud.pubsub.wait_for_pushes(
+        """Wait until so many messages have been acknowledged by every way they go; False if they have not.
+
+        Returns at the moment of the last push's acknowledgement, where instances do not pull.
+        """
+        pushed = self.cloud.pubsub.wait_for_pushes(
             lambda pushes: len({push.message for push in pushes if push.acknowledged}) >= messages, seconds
         )
+        return pushed and not any(self.cloud.pubsub.undelivered(name) for name in self.fleet())
+
+    def fleet(self) -> list[str]:
+        """The subscriptions that the instances have made for themselves."""
+        listed = self.cloud.pubsub.subscriptions(f"projects/{self.cloud.project}")
+        return [name for name in listed if name != self.subscription]
 
     def accesses(self) -> dict[str, int]:
         """How often each secret was accessed at Secret Manager since `forget_accesses`."""
@@ -120,24 +152,25 @@ class Stage:
         return look.report(look.read(self.cloud.logging_client(), now=now), now=now)
 
     def check(self) -> None:
-        """See whether the service runs.
+        """See whether all instances run.
 
         Raises:
-            ServiceDied: it has ended.
+            ServiceDied: one has ended.
         """
-        if self._process.poll() is not None:
-            raise ServiceDied("The service ended by itself.", self.printed())
+        for instance in self.instances:
+            if instance.process.poll() is not None:
+                raise ServiceDied("The service ended by itself.", instance.printed())
 
     def printed(self) -> str:
-        """The last lines that the service printed."""
-        return "\n".join(self._lines()[-15:])
+        """The last lines that the first instance printed."""
+        return self.instances[0].printed()
 
     def _lines(self) -> list[str]:
-        return (self._directory / "log").read_text(errors="replace").splitlines()
+        return [line for instance in self.instances for line in instance.lines()]
 
 
 @contextlib.contextmanager
-def set_up(workers: int) -> Iterator[Stage]:
+def set_up(workers: int, instances: int) -> Iterator[Stage]:
     """Start everything; all of it is gone when this ends, whatever ends it."""
     with contextlib.ExitStack() as up:
         cloud = up.enter_context(LocalCloud())
@@ -146,18 +179,23 @@ def set_up(workers: int) -> Iterator[Stage]:
         marking = secrets.token_hex(16).encode()
         for name in NAMES:
             cloud.create_secret(name, topic=TOPIC)
-        with socket.create_server(("127.0.0.1", 0), backlog=512) as listening:
-            port = listening.getsockname()[1]
-            environment = {**_environment(directory, marking), **cloud.environment()}
-            process = _serve(listening, workers, directory, environment)
-        up.callback(_end, process)
-        stage = Stage(cloud, process, port, directory, marking)
+        # Where there is one instance, pushes reach all of it.
+        shared = _environment(marking, events="push" if instances == 1 else "both") | cloud.environment()
+        started: list[Instance] = []
+        up.callback(_end, started)
+        for number in range(instances):
+            own = directory / str(number)
+            own.mkdir()
+            with socket.create_server(("127.0.0.1", 0), backlog=512) as listening:
+                process = _serve(listening, workers, own, shared | {"KEYTURN_RUN_DIR": str(own / "run")})
+                started.append(Instance(process, listening.getsockname()[1], own / "log"))
+        stage = Stage(cloud, started, marking)
         for name in NAMES:
             stage.add(name)
         yield stage
 
 
-def _environment(directory: Path, marking: bytes) -> dict[str, str]:
+def _environment(marking: bytes, *, events: str) -> dict[str, str]:
     # What the user has set for other services must not change what is shown here; nor is there a proxy to loopback.
     kept = {
         k: v
@@ -168,12 +206,13 @@ def _environment(directory: Path, marking: bytes) -> dict[str, str]:
     return {
         **kept,
         "PYTHONPATH": os.pathsep.join(filter(None, (home, kept.get("PYTHONPATH", "")))),
-        "KEYTURN_RUN_DIR": str(directory / "run"),
         "KEYTURN_DEMO_SECRETS": " ".join(NAMES),
         "KEYTURN_DEMO_STATIC": STATIC,
         "KEYTURN_DEMO_AUDIENCE": AUDIENCE,
         "KEYTURN_DEMO_SENDER": SENDER,
         "KEYTURN_DEMO_MARK": marking.decode(),
+        "KEYTURN_DEMO_EVENTS": events,
+        "KEYTURN_DEMO_TOPIC": TOPIC,
         "PYTHONUNBUFFERED": "1",
     }
 
@@ -204,12 +243,14 @@ def _without_control_socket() -> list[str]:
     return ["--no-control-socket"] if any(s.name == "control_socket_disable" for s in known) else []
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    with contextlib.suppress(ProcessLookupError):
-        process.terminate()
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(_PATIENCE)
-    # The group holds the workers too, whatever became of their master.
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait(_PATIENCE)
+def _end(instances: Sequence[Instance]) -> None:
+    for instance in instances:
+        with contextlib.suppress(ProcessLookupError):
+            instance.process.terminate()
+    for instance in instances:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            instance.process.wait(_PATIENCE)
+        # The group holds the workers too, whatever became of their master.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(instance.process.pid, signal.SIGKILL)
+        instance.process.wait(_PATIENCE)

@@ -212,6 +212,10 @@ class PubSub:
             policy.dead_letter_topic, policy.max_delivery_attempts = dead_letter
         self._subscriber.create(message, _HERE, strip_signature=strip_signature)
 
+    def subscriptions(self, project: str) -> list[str]:
+        """The full names of a project's subscriptions, by name; the project as `projects/P`."""
+        return [subscription.name for subscription in self._broker.subscriptions(project)]
+
     def undelivered(self, subscription: str) -> int:
         """How many messages of a subscription are not acknowledged.
 

@@ -76,6 +76,7 @@ class Fleet:
         self._thread: threading.Thread | None = None
         self._seats: Seats | None = None
         self._seat: int | None = None
+        self._taken: list[int] = []
         self._directory: Path | None = None
         self._waited = False
         self._trouble = ""
@@ -210,18 +211,25 @@ class Fleet:
                 self._delete(term.subscription)
         self._seat = None
         if self._seats is not None:
+            self._taken = self._seats.taken()
             self._seats.release()
 
-    def delete(self) -> None:
-        """Delete the instance's subscription: it leaves with its last worker."""
-        if self._whose.id:
-            self._delete(rules.subscription_id(self._whose.service, self._whose.id, self._whose.token, seat=0))
+    def delete(self) -> bool:
+        """Delete what this instance has made: it leaves with its last worker. Say whether nothing of it is left."""
+        whose = self._whose
+        if not whose.id:
+            return True
+        names = [rules.subscription_id(whose.service, whose.id, whose.token, seat=seat) for seat in self._taken]
+        left = [name for name in names if not self._delete(name)]
+        return not left
 
-    def _delete(self, subscription: str) -> None:
+    def _delete(self, subscription: str) -> bool:
         try:
             self._subscriptions.delete(subscription)
         except (HearingFailed, ConfigurationError) as exc:
             self._voice(logging.WARNING, "fleet_trouble", str(exc), subscription=subscription)
+            return False
+        return True
 
     def close(self) -> None:
         """Close what was opened."""

@@ -19,7 +19,7 @@ from notifier.demo.ending import Ended, Ending
 from notifier.demo.figures import Figures
 from notifier.demo.load import Answer, Load
 from notifier.demo.run import run
-from notifier.demo.scene import Traffic
+from notifier.demo.scene import Row, Traffic
 from notifier.trace import Counted, Question, report
 from tests.entries import NEW, PROJECT, SECRET, rotation
 
@@ -73,7 +73,7 @@ def test_the_figures_hold_and_are_printed_as_one_object(tmp_path):
 
     figures = json.loads(out)
     took, trace = figures.pop("propagation_ms"), figures.pop("trace")
-    assert ("converged", 2, 1, []) == tuple(
+    assert ("converged", 2, 2, []) == tuple(
         trace[key] for key in ("verdict", "version", "instances_converged", "stragglers")
     )
     assert trace["added_at"]
@@ -82,9 +82,10 @@ def test_the_figures_hold_and_are_printed_as_one_object(tmp_path):
     assert 0 < took["p50"] <= took["max"] < 5000
     assert figures.pop("requests") > 100
     assert {
+        "instances": 2,
         "workers": 2,
-        "converged": 2,
-        "fetches": 2,
+        "converged": 4,
+        "fetches": 4,
         "fetches_of_other_entries": 0,
         "requests_failed": 0,
         "mixed_values": 0,
@@ -102,7 +103,7 @@ def test_the_figures_hold_and_are_printed_as_one_object(tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_in_the_middle_leaves_nothing(tmp_path, number, act):
     """Ctrl-C and SIGTERM end it within seconds: no process, no directory, and the exit status says which it was."""
-    with demo(tmp_path, "--workers", "2") as process:
+    with demo(tmp_path, "--workers", "1") as process:
         while act not in process.stdout.readline():
             assert process.poll() is None
         process.send_signal(number)
@@ -133,7 +134,7 @@ def test_plain_output_is_plain_and_shows_no_value(tmp_path, monkeypatch):
 
     def read_log(process):
         end(process)
-        logged.extend(log.read_text() for log in tmp_path.glob("*/log"))
+        logged.extend(log.read_text() for log in tmp_path.glob("*/*/log"))
 
     monkeypatch.setattr(stage.secrets, "token_hex", remember)
     monkeypatch.setattr(stage, "_end", read_log)
@@ -178,15 +179,15 @@ def test_each_figure_can_fail_the_demo(wrong, said):
 
 def test_the_exit_status_is_that_of_the_figures(monkeypatch):
     """A shortcoming is exit status 1."""
-    monkeypatch.setattr("notifier.demo.run.set_up", lambda _: contextlib.nullcontext(_Nothing()))
+    monkeypatch.setattr("notifier.demo.run.set_up", lambda *_: contextlib.nullcontext(_Nothing()))
     monkeypatch.setattr("notifier.demo.run.Load", lambda *_: contextlib.nullcontext())
     for figures, status in [(Figures(**HELD), 0), (Figures(**{**HELD, "failed": 1}), 1)]:
-        monkeypatch.setattr("notifier.demo.run.Play", lambda *_, figures=figures: _Played(figures))
+        monkeypatch.setattr("notifier.demo.run.Play", lambda *_, figures=figures, **__: _Played(figures))
         assert status == run(2, as_json=True, out=io.StringIO(), err=io.StringIO(), ending=Ending())
 
 
 class _Nothing:
-    port, mark = 0, None
+    ports, mark = [], None
 
 
 class _Played:
@@ -200,7 +201,7 @@ class _Played:
 def test_the_load_judges_by_the_answers():
     """A version with another's mark is mixed; an old one in a request that began after the expectation is stale."""
     now = iter(range(100))
-    load = Load(0, lambda name, version: f"{name}{version}", clock=lambda: next(now))
+    load = Load([], lambda name, version: f"{name}{version}", clock=lambda: next(now))
     load._note(0, Answer(7, {"A": (1, "A1"), "B": (1, "B2")}))
     since = load.expect("A", 2)
     load._note(0, Answer(7, {"A": (1, "A1")}))
@@ -236,7 +237,7 @@ def test_a_service_that_cannot_start_shows_why(monkeypatch):
 
 def test_a_signal_before_the_start_starts_nothing(monkeypatch):
     """Who presses Ctrl-C while the packages are still being imported gets the same status, and nothing is started."""
-    monkeypatch.setattr("notifier.demo.run.set_up", lambda _: pytest.fail("started"))
+    monkeypatch.setattr("notifier.demo.run.set_up", lambda *_: pytest.fail("started"))
     ending, told = Ending(), io.StringIO()
     with ending.heard():
         os.kill(os.getpid(), signal.SIGINT)
@@ -286,6 +287,7 @@ def test_the_picture_fits_into_80x24(monkeypatch):
             scene.begin(f"{number} {'t' * 60}")
             scene.end("o" * 74, held=bool(number))
         for worker in range(32):
+            scene.workers[4_000_000 + worker] = Row(1, instance=1 + worker % 8)
             scene.turned(4_000_000 + worker, 2, 1234.5)
         scene.versions = dict.fromkeys(stage.NAMES, (1, 2))
         scene.newest = scene.accesses = dict.fromkeys(stage.NAMES, 32)

@@ -1,6 +1,5 @@
 """What an instance is called, by each platform's word, and that asking for it holds up nobody."""
 
-import stat
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -46,14 +45,13 @@ def test_a_pod_is_the_instance(tmp_path):
 
 
 def test_elsewhere_the_workers_of_a_container_agree_on_a_name(tmp_path):
-    """Where no platform names the instance, whoever starts first does, privately, however many start at once."""
+    """Where no platform names the instance, whoever starts first does, however many start at once."""
     instances = [Instance(environ={}) for _ in range(16)]
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(lambda instance: instance.find(tmp_path), instances))
 
     assert 1 == len({instance.id for instance in instances} | {instance.token for instance in instances})
     assert ["instance"] == [path.name for path in tmp_path.iterdir()]
-    assert 0o600 == stat.S_IMODE((tmp_path / "instance").stat().st_mode)
 
 
 def test_a_name_outlives_the_directory(tmp_path):
