@@ -84,7 +84,8 @@ class SecretCache(Declares):
         observe: fetch what events announce, log and count what would be swapped, and serve what was loaded at the
             start: for trying keyturn beside what refreshes secrets today.
         events: how changes are heard of: "push" to the route, which reaches one instance of the service; "pull" from
-            a subscription that each instance makes for itself, which needs no route and no public address; or "both".
+            a subscription that each instance makes for itself, which needs no route and no public address; "both"; or
+            None, where safety reads alone look for changes.
         topic: where Secret Manager announces changes, its id or full name; needed for pulling.
         spread: over how many seconds the instances of a fleet spread what they fetch for an event that they pulled.
         environ: the environment; the process's own where it is not given.
@@ -104,7 +105,7 @@ class SecretCache(Declares):
         run_dir: str | None = None,
         backstop: float | None = BACKSTOP,
         observe: bool = False,
-        events: Events = "push",
+        events: Events | None = "push",
         topic: str | None = None,
         spread: float = 0.0,
         environ: Mapping[str, str] | None = None,
@@ -236,7 +237,7 @@ class SecretCache(Declares):
         return self._worker.fence
 
     @property
-    def events(self) -> Events:
+    def events(self) -> Events | None:
         """How this service hears of changes."""
         return self._hearing.events
 

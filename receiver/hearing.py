@@ -26,7 +26,7 @@ class Hearing:
     """The choice.
 
     Args:
-        events: by which way.
+        events: by which way; None for none, where safety reads alone look for news.
         project: the cache's.
         topic: where Secret Manager announces changes: its id, or its full name; needed for pulling.
         spread: over how many seconds the instances of a fleet spread what they fetch for an event that they pulled.
@@ -35,14 +35,14 @@ class Hearing:
         ValueError: it is not one of these, or something is missing.
     """
 
-    events: Events
+    events: Events | None
     project: str
     topic: str | None = None
     spread: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.events not in get_args(Events):
-            raise ValueError('events must be "push", "pull" or "both"')
+        if self.events is not None and self.events not in get_args(Events):
+            raise ValueError('events must be "push", "pull", "both" or None')
         if self.pulls and not self.topic:
             raise ValueError(f'events="{self.events}" needs the topic on which Secret Manager announces changes')
         if not 0 <= self.spread <= _SPREAD_MOST:
@@ -51,7 +51,7 @@ class Hearing:
     @property
     def pulls(self) -> bool:
         """Whether the instance has a subscription of its own."""
-        return self.events != "push"
+        return self.events in {"pull", "both"}
 
     def fleet(
         self,

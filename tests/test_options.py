@@ -73,7 +73,7 @@ def test_the_month_follows_from_the_calls(measured):
     starts, hours = DAYS * WORKERS * load, DAYS * 24
     per_entry = {
         "full reload or TTL of 5 minutes in each process": lambda _: WORKERS * hours * 12,
-        "keyturn, `events=None, backstop=300`": lambda _: starts + hours * 12 * read,
+        "keyturn, `events=None, backstop=300`": lambda _: starts + hours * 12 * read + (WORKERS - 1) * change,
         "keyturn, push and an hourly safety read": lambda _: starts + hours * read + WORKERS * change,
         "keyturn, push alone": lambda _: starts + WORKERS * change,
         # Each start reads each secret once; each of the changes of a service's secrets is one more start.
@@ -89,6 +89,19 @@ def test_the_month_follows_from_the_calls(measured):
     rows = table("way | accesses, 5 each | $ | accesses, all 77 | $")
     assert [[way, *cells(way)] for way in [row[0] for row in rows]] == rows
     assert set(per_entry) == {row[0] for row in rows}
+
+
+def test_without_events_the_safety_read_is_the_ttl(tmp_path):
+    """`events=None` with a backstop: nothing is heard, and a change is found within the interval."""
+    source = InMemorySource({"KEY": "one"})
+    cache = SecretCache("p", source=source, run_dir=str(tmp_path), events=None, backstop=300)
+    key = cache.secret("KEY")
+    cache.load()
+    source.add("KEY", "two")
+    _safety_read(cache)
+
+    assert ("two", None) == (key.value, cache.events)
+    cache.close()
 
 
 def test_the_price_of_versions_is_multiplied_out_too():
