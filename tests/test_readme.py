@@ -79,7 +79,7 @@ def test_python_blocks_are_python(document):
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_make_targets_exist(document):
     """Every `make` command in a document is a target of the Makefile."""
-    targets = set(re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
     commands = [
         line.partition("#")[0].split()
         for block in blocks(document.read_text(), "sh")
