@@ -12,7 +12,7 @@ GLOBAL: Final = "global"
 
 #: Where routes are that nobody named: the one of `refresh_blueprint`, and the rotator's.
 PUSH_PATH: Final = "/secrets/events"
-ROTATOR_PATH: Final = "/secrets/rotate"
+ROTATOR_PATH: Final = "/rotation/events"
 ROTATOR: Final = "keyturn-rotator"
 PUSHER: Final = "keyturn-push"
 

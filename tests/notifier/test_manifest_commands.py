@@ -19,7 +19,7 @@ services:
     events: pull
 rotator:
   service_account: rotator@demo-project.iam.gserviceaccount.com
-  push_endpoint: https://rotator.example.com/secrets/rotate
+  push_endpoint: https://rotator.example.com/rotation/events
 secrets:
   API_KEY:
     used_by: [shop]

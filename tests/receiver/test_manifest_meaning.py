@@ -76,7 +76,7 @@ def test_where_a_service_is_pushed_to_and_with_which_audience():
     assert "https://payments-123456789012.europe-west4.run.app" == payments.audience
     assert "https://rates.example.com/hooks/secrets" == rates.push_endpoint == rates.audience
     assert (None, None) == (worker.push_endpoint, worker.audience)
-    assert "https://keyturn-rotator-123456789012.europe-west4.run.app/secrets/rotate" == manifest.rotator.push_endpoint
+    assert "https://keyturn-rotator-123456789012.europe-west4.run.app/rotation/events" == manifest.rotator.push_endpoint
     assert "keyturn-push@pgp-live.iam.gserviceaccount.com" == manifest.pusher
 
 

@@ -20,7 +20,7 @@ services:
     events: pull
 rotator:
   service_account: rotator-service@local-project.iam.gserviceaccount.com
-  push_endpoint: http://127.0.0.1:9/secrets/rotate
+  push_endpoint: http://127.0.0.1:9/rotation/events
 secrets:
   API_KEY:
     used_by: [shop]

@@ -9,7 +9,7 @@ locals {
   # The rotator is reached as services are, at another path.
   reached = merge(
     { for name, service in var.manifest.services : name => merge({ run_service = name, path = "/secrets/events", events = "push" }, service) },
-    { for rotator in try([var.manifest.rotator], []) : "(rotator)" => merge({ run_service = "keyturn-rotator", path = "/secrets/rotate", events = "push" }, rotator) },
+    { for rotator in try([var.manifest.rotator], []) : "(rotator)" => merge({ run_service = "keyturn-rotator", path = "/rotation/events", events = "push" }, rotator) },
   )
 
   on_cloud_run = { for name, service in local.reached : name => try(service.platform, "other") == "cloud-run" }
