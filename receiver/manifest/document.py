@@ -2,10 +2,12 @@
 
 PyYAML reads YAML 1.1 and Terraform's `yamldecode` mostly 1.2, so one file can mean two things: `on` is true to one and
 a word to the other, `010` is eight or ten, `1:30` ninety or text. What is ambiguous is refused with advice to quote it,
-and so are anchors, tags and merge keys, which a reader of a manifest should not have to resolve.
+and so are aliases, tags and merge keys, which a reader of a manifest should not have to resolve, directives, which
+Terraform does not know, and text that Unicode can compose, which Terraform would.
 """
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,6 +19,8 @@ LARGEST: Final = 1024 * 1024
 #: Levels: the shape has five.
 DEEPEST: Final = 16
 
+#: Before the document begins, after blank lines and comments.
+_DIRECTIVE: Final = re.compile(r"\ufeff?(?:[ \t]*(?:#.*)?[\r\n])*%")
 _INTEGER: Final = re.compile(r"0|-?[1-9][0-9]{0,17}")
 #: What one reader or the other takes for something else than text: numbers in all their spellings, dates, times,
 #: booleans, nulls, and the markers of merging and defaults.
@@ -67,6 +71,8 @@ def read(text: str) -> Node:
 
     if len(text) > LARGEST:
         raise Unreadable(Problem(1, 1, f"a manifest has at most {LARGEST} characters"))
+    if (directive := _DIRECTIVE.match(text)) is not None:
+        raise Unreadable(Problem(*_place(text, directive.end() - 1), "directives (%NAME) are not used in a manifest"))
     failure: Problem
     try:
         loader = yaml.SafeLoader(text)
@@ -140,6 +146,11 @@ class _Converter:
         if node.tag != self._resolver.resolve(type(node), node.value, (plain, not plain)):
             self.problems.append(made.problem("tags (!name) are not used in a manifest"))
             return ""
+        if not unicodedata.is_normalized("NFC", node.value):
+            self.problems.append(
+                made.problem("Unicode can compose this text, and Terraform would: write it composed (NFC)")
+            )
+            return ""
         if not plain:
             return node.value
         if node.value in {"true", "false"}:
@@ -154,6 +165,10 @@ class _Converter:
 
 def _shortly(said: str | None) -> str:
     # PyYAML's own words for what it expected; what it quotes of the text ("found ... 'text'") is left out.
+    if said is not None and "'\\t'" in said:
+        return "a tab; YAML is indented by spaces"
+    if said == "but found another document":
+        return "a second document begins here; a manifest is one"
     words = (said or "cannot be read").split(", but ")[0]
     return words.split("'")[0].strip() if words.startswith(("found", "could")) else words
 

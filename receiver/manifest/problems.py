@@ -2,8 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from ..errors import ConfigurationError
+
+
+#: So many problems are listed in an error's text; a file with more of them is another kind of file.
+_SHOWN: Final = 100
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -35,4 +40,7 @@ class ManifestError(ConfigurationError):
     def __init__(self, source: str, problems: Iterable[Problem]) -> None:
         self.source = source
         self.problems = sorted(problems)
-        super().__init__("\n".join(f"{source}:{problem}" for problem in self.problems))
+        lines = [f"{source}:{problem}" for problem in self.problems[:_SHOWN]]
+        if len(self.problems) > _SHOWN:
+            lines.append(f"{source}: and {len(self.problems) - _SHOWN} more")
+        super().__init__("\n".join(lines))

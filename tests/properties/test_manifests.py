@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ REGIONS = st.sampled_from(["europe-west1", "us-central1", "asia-east2"])
 LOCATIONS = st.one_of(st.just("global"), REGIONS)
 DURATIONS = st.builds("{}{}".format, st.integers(1, 90), st.sampled_from("hd"))
 PROSE = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "Zs")), min_size=1, max_size=15).filter(
-    lambda text: text.strip() and text.isprintable()
+    lambda text: text.strip() and text.isprintable() and unicodedata.is_normalized("NFC", text)
 )
 LABEL = st.from_regex(r"[a-z][a-z0-9_-]{0,8}", fullmatch=True)
 LABELS = st.dictionaries(LABEL, st.one_of(LABEL, st.just("")), max_size=2)
@@ -194,7 +195,24 @@ def evaluated(folder):
 
 #: What somebody may have typed somewhere.
 PIECES = ["\t", ":", "- ", "&a ", "*a", "!!str ", "<<: {}", "\x00", "\ufeff", "'", '"', "{", "]", "---\n", "...\n"]
-PIECES += ["\u00e9", "  ", "\r", "\n", "\u2028", "\x85", "#", "~", ",", "0x1", "? ", "> ", "| ", "%YAML 1.1\n"]
+PIECES += [
+    "\u00e9",
+    "\u212b",
+    "A\u030a",
+    "  ",
+    "\r",
+    "\n",
+    "\u2028",
+    "\x85",
+    "#",
+    "~",
+    ",",
+    "0x1",
+    "? ",
+    "> ",
+    "| ",
+    "%YAML 1.1\n",
+]
 
 
 def edits(text):

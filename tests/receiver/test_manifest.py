@@ -108,6 +108,11 @@ def test_it_says_what_each_service_uses():
         ("overlap: 1h", "overlap:", ["16:13: nothing stands here; put it in quotes, or remove the key"]),
         ("  LIMITS:", "  on:", ["17:3: quote this key: readers of YAML disagree on what it means"]),
         ("    overlap: 1h", "    <<: {overlap: 1h}", ["16:5: a key must be text"]),
+        ("type: json", "\ttype: json", ["19:5: not YAML: a tab; YAML is indented by spaces"]),
+        ("project: pgp", "# x\n%YAML 1.2\n---\nproject: pgp", ["2:1: directives (%NAME) are not used in a manifest"]),
+        ("type: json", "note: \u212b", ["19:11: Unicode can compose this text, and Terraform would"]),
+        ("type: json", 'note: "A\\u030a"', ["19:11: Unicode can compose this text, and Terraform would"]),
+        ("type: json", "type: json\n---\na: b", ["20:1: not YAML: a second document begins here"]),
         ("type: json", "value: 5", ["19:5: a manifest never holds a value; add it with"]),
     ],
 )  # fmt: skip
@@ -125,6 +130,15 @@ def test_all_problems_are_said_at_once():
     found = problems(changed("type: json", "typ: json").replace("overlap: 1h", "overlap: soon"))
 
     assert [16, 19] == [int(line.split(":")[1]) for line in found]
+
+
+def test_a_file_of_problems_is_not_listed_to_its_end():
+    """A hundred are listed, with how many more there are; all are in `problems`."""
+    text = GOOD + "".join(f"  BAD {number}: x\n" for number in range(250))
+    with pytest.raises(ManifestError, match="and 150 more") as raised:
+        Manifest.parse(text)
+
+    assert (250, 101) == (len(raised.value.problems), len(str(raised.value).splitlines()))
 
 
 @pytest.mark.promise("silent")
