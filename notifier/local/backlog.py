@@ -10,6 +10,10 @@ from dataclasses import dataclass
 from .messages import Lease, Message, Rules
 
 
+# What is longer is no lease of ours, and Python would not read it as numbers.
+_LONGEST_LEASE = 50
+
+
 @dataclass(slots=True, eq=False)
 class _Entry:
     message: Message
@@ -290,6 +294,6 @@ class Backlog:
 
 def _parts(lease: str) -> tuple[int, int]:
     number, _, attempt = lease.partition("-")
-    if not (number.isdecimal() and attempt.isdecimal()):
+    if not (number.isdecimal() and attempt.isdecimal() and len(lease) < _LONGEST_LEASE):
         return 0, 0  # no entry has that number
     return int(number), int(attempt)

@@ -50,6 +50,11 @@ def seconds(moment: Any) -> float:
     return float(moment.seconds + moment.nanos // 1000 / 1e6)
 
 
+def length(duration: Any) -> float:
+    """The length of a protobuf duration, in seconds; none is too long for it."""
+    return float(duration.seconds) + float(duration.nanos) / 1e9
+
+
 def stamp(moment: Any, at: float) -> None:
     """Let a protobuf timestamp be the moment `at`."""
     moment.FromDatetime(utc(at))

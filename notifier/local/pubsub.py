@@ -87,11 +87,12 @@ class PubSub:
         self._server = Server("pubsub", port=port, address=address, services=services)
         self._server._server.add_generic_rpc_handlers((self._streams(),))
         self.host = self._server.host
-        methods = {name: method for served in services.values() for name, method in served.items()}
+        self._methods = {name: method for served in services.values() for name, method in served.items()}
+        self._routes = Routes(spellings(self._methods), PATTERNS)
         self._rest = RestServer(
             "pubsub",
-            routes=Routes(spellings(methods), PATTERNS),
-            answer=lambda name, request, _said, peer: methods[name].call(request, Caller(peer=peer)),
+            routes=self._routes,
+            answer=lambda name, request, _said, peer: self._methods[name].call(request, Caller(peer=peer)),
             largest=_LARGEST_BODY,
             address=address,
         )

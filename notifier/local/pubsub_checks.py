@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import grpc
 
+from .clocks import length
 from .filters import NotAFilter, parse
 from .pubsub_refusals import invalid as _invalid
 from .pubsub_refusals import not_here as _not_here
@@ -236,8 +237,8 @@ def _here(given: Any, fields: frozenset[str]) -> None:
 
 
 def _retry_policy(policy: Any) -> None:
-    shortest = policy.minimum_backoff.ToTimedelta().total_seconds()
-    longest = policy.maximum_backoff.ToTimedelta().total_seconds()
+    shortest = length(policy.minimum_backoff)
+    longest = length(policy.maximum_backoff)
     if policy.HasField("maximum_backoff") and policy.HasField("minimum_backoff") and longest < shortest:
         raise _invalid("The maximum backoff is less than the minimum.")
     if not (0 <= shortest <= _LONGEST_BACKOFF and 0 <= longest <= _LONGEST_BACKOFF):

@@ -7,7 +7,7 @@ from typing import Any
 
 from google.pubsub_v1.types import pubsub
 
-from .clocks import seconds, utc
+from .clocks import length, seconds, utc
 from .messages import Message
 from .ports import Wall
 from .pubsub_journal import PubSubJournal, Saved
@@ -83,7 +83,7 @@ class History:
     def drop_old(self, topic: Any) -> None:
         """Forget what the topic retains no longer."""
         kept = self._retained[topic.name]
-        oldest = self._wall() - topic.message_retention_duration.ToTimedelta().total_seconds()
+        oldest = self._wall() - length(topic.message_retention_duration)
         while kept and (not topic.HasField("message_retention_duration") or kept[0].at < oldest):
             self._journal.message("retained", topic.name, kept.popleft().id, None)
 

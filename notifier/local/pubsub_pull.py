@@ -81,9 +81,9 @@ class Stream:
             # [seen in Google's emulator]
             raise Refusal(grpc.StatusCode.FAILED_PRECONDITION, "The subscription pushes: it has no streams.")
         self._seconds = first.stream_ack_deadline_seconds
-        # 0 is no bound [documented].
-        self._most = first.max_outstanding_messages or _MOST_PULLED
-        self._most_bytes = first.max_outstanding_bytes
+        # What is not above 0 is no bound [documented].
+        self._most = first.max_outstanding_messages if first.max_outstanding_messages > 0 else _MOST_PULLED
+        self._most_bytes = max(0, first.max_outstanding_bytes)
         self._out: dict[str, int] = {}
         self._gone = threading.Event()
 
@@ -99,6 +99,7 @@ class Stream:
         for lease in request.ack_ids:
             self._subscription.backlog.acknowledge(lease)
         for lease, seconds in zip(request.modify_deadline_ack_ids, request.modify_deadline_seconds, strict=False):
+            checks.modified_deadline(seconds)
             self._subscription.modify_deadline(lease, seconds)
 
     def answers(self) -> Iterator[Any]:

@@ -8,6 +8,7 @@ from typing import Any
 from google.protobuf import duration_pb2
 
 from .backlog import Backlog, Keeping
+from .clocks import length
 from .fault_plan import PushFault
 from .filters import parse
 from .issuer import Issuer, without_signature
@@ -233,13 +234,13 @@ class Subscription:
         _complete(message)
         self.message = message
         own, topics = message.message_retention_duration, message.topic_message_retention_duration
-        self._retention = max(_seconds(own), _seconds(topics))
+        self._retention = max(length(own), length(topics))
         self._use()
 
     def _use(self) -> None:
         # Not used for so long, it is deleted [documented]; by being restored or changed it is used [assumed].
         policy = self.message.expiration_policy
-        self.expires = self._shared.wall() + _seconds(policy.ttl) if policy.HasField("ttl") else math.inf
+        self.expires = self._shared.wall() + length(policy.ttl) if policy.HasField("ttl") else math.inf
 
     def _rules(self) -> Rules:
         attempts = self.message.dead_letter_policy.max_delivery_attempts if self.counted else 0
@@ -254,11 +255,7 @@ class Subscription:
         if not self.message.HasField("retry_policy"):
             return None
         policy = self.message.retry_policy
-        return _seconds(policy.minimum_backoff), _seconds(policy.maximum_backoff)
-
-
-def _seconds(duration: Any) -> float:
-    return float(duration.ToTimedelta().total_seconds())
+        return length(policy.minimum_backoff), length(policy.maximum_backoff)
 
 
 def _complete(message: Any) -> None:
