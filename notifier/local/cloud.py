@@ -142,6 +142,8 @@ class LocalCloud:
                 address=self.address,
                 report=self._report,
                 push_timeout=self._push_timeout,
+                longest_pause=self._longest_pause,
+                clock=self.clock.monotonic,
                 journal=journal,
             )
         )
@@ -161,7 +163,8 @@ class LocalCloud:
         """
         self.clock.advance(seconds)
         self.secret_manager.settle()
-        self.pubsub.look_again()
+        if not self.pubsub_host:
+            self.pubsub.look_again()
 
     def __enter__(self) -> Self:
         return self.start()
