@@ -492,3 +492,17 @@ UNLIKE = {
 def test_what_is_unlike(side, pair, endpoint, name):
     """Each known difference is there, on both sides."""
     assert UNLIKE[name].expected[side] == UNLIKE[name].seen(pair, endpoint)
+
+
+def test_notifications_of_the_secret_manager(host, pair):
+    """The local Secret Manager announces its changes to whichever Pub/Sub the user has."""
+    pair.subscribe()
+    with LocalCloud(project="demo", pubsub_host=host) as cloud:
+        secret = {"replication": {"automatic": {}}, "topics": [{"name": pair.topic}]}
+        cloud.secret_manager_client().create_secret(parent=PROJECT, secret_id="db", secret=secret)
+        cloud.add_version("db", b"one")
+        told = pair.pull(3)
+
+    assert ["SECRET_CREATE", "SECRET_VERSION_ADD", "TOPIC_CONFIGURED"] == sorted(
+        got.message.attributes["eventType"] for got in told
+    )
