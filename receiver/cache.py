@@ -271,6 +271,10 @@ class SecretCache(Declares):
         self._heed_freeze(entries)
         return self._worker.look(entries, deadline=deadline, path=path)
 
+    def serves(self, name: SecretName, number: int) -> bool:
+        """Whether an entry of this process serves this version of a secret, its project by number or id."""
+        return any(entry.version == number for entry in self._registry.concerned(name))
+
     def refresh(self, secret: str | None = None, *, deadline: float) -> Outcome | None:
         """Look upstream for newer versions because a person asked, for all workers of this container.
 

@@ -53,6 +53,10 @@ class Follower(Protocol):
         """Look for what an event does not say."""
         ...
 
+    def serves(self, name: SecretName, number: int) -> bool:
+        """Whether an entry serves this version of a secret."""
+        ...
+
 
 class Intake:
     """Apply events to a cache. Thread-safe.
@@ -93,14 +97,18 @@ class Intake:
                     secret=str(event.secret),
                     message_id=event.message_id or None,
                 )
-        return [
-            self._answer(event, spread) for event, spread in zip(events, self._spread(events, deadline), strict=True)
-        ]
+        # Before it is applied: of a version that ends, whether it was in use is what somebody must know.
+        used = [self._uses(event) for event in events]
+        spread = self._spread(events, deadline)
+        return [self._answer(*answered) for answered in zip(events, spread, used, strict=True)]
 
-    def _answer(self, event: SecretEvent, answer: Answer) -> Answer:
+    def _uses(self, event: SecretEvent) -> bool:
+        return event.secret is not None and event.number is not None and self._cache.serves(event.secret, event.number)
+
+    def _answer(self, event: SecretEvent, answer: Answer, used: bool) -> Answer:
         if answer is Answer.TRY_AGAIN and self._wall() - event.published > REDELIVERED_UNTIL:
             answer = Answer.HELD_BACK
-        self._say(event, answer)
+        self._say(event, answer, in_use=used)
         return answer
 
     def _spread(self, events: Sequence[SecretEvent], deadline: float) -> list[Answer]:
@@ -122,7 +130,7 @@ class Intake:
             for event, lesson in zip(events, lessons, strict=True)
         ]
 
-    def _say(self, event: SecretEvent, answer: Answer) -> None:
+    def _say(self, event: SecretEvent, answer: Answer, *, in_use: bool) -> None:
         level = {Answer.HELD_BACK: logging.ERROR, Answer.TRY_AGAIN: logging.WARNING}.get(answer, logging.INFO)
         now = self._wall()
         self._cache.voice(
@@ -133,6 +141,7 @@ class Intake:
             version=event.number,
             type=event.type,
             message_id=event.message_id or None,
+            in_use=in_use or None,
             answer=answer.name,
             status=answer.status if self._path == "push" else None,
             event_ms=(now - event.stamp) / _MS if event.stamp else None,

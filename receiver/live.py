@@ -36,6 +36,7 @@ from .predecessor import Predecessor
 from .report import Report, Substitute, say_adopted, say_rested, say_substitute
 from .secret import HeldValue, Secret, cold, make_cold, make_hot, make_revoked
 from .step import step, told
+from .telemetry import Field
 from .upstream import Surroundings, ask
 
 
@@ -222,9 +223,10 @@ class LiveEntry:
             # Whoever flew was torn down in mid-air (a worker's abort): somebody else takes over.
 
     def _said(self, rest: Rest, path: str) -> Rest:
-        say_rested(
-            self._around.voice, self.declaration.name, rest.verdict, self.trouble, version=self.version, path=path
-        )
+        # What waits for something that is expected is behind too, and so is what has nothing left to serve.
+        behind_s = self._moments.rested(well=rest.verdict is Verdict.SERVED)
+        fields: dict[str, Field] = {"version": self.version, "path": path, "behind_s": behind_s}
+        say_rested(self._around.voice, self.declaration.name, rest.verdict, self.trouble, **fields)
         return rest
 
     def after_fork(self) -> None:

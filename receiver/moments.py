@@ -23,6 +23,13 @@ class Moments:
         self._wall = wall
         self._told_at: float | None = None
         self._fetch_ms: float | None = None
+        self._amiss_since: float | None = None
+
+    def rested(self, *, well: bool) -> float | None:
+        """A refresh came to rest; returns for how many seconds it has not been well now, None where it is."""
+        now = self._clock()
+        self._amiss_since = None if well else now if self._amiss_since is None else self._amiss_since
+        return None if self._amiss_since is None else round(now - self._amiss_since, 3)
 
     def told(self, *, behind: bool) -> None:
         """News came; it counts from the first that leaves the entry behind."""

@@ -67,14 +67,20 @@ def say_substitute(voice: Voice, name: SecretName, kind: Substitute, trouble: st
     voice(logging.ERROR, "fallback_served", text, secret=str(name), version=version, path=kind)
 
 
-def say_rested(
-    voice: Voice, name: SecretName, verdict: Verdict, trouble: str | None, *, version: int | None, path: str
-) -> None:
-    """Log where a refresh came to rest, unless all is well."""
+def say_rested(voice: Voice, name: SecretName, verdict: Verdict, trouble: str | None, **fields: Field) -> None:
+    """Log where a refresh came to rest, unless all is well.
+
+    Args:
+        voice: writes the log.
+        name: the secret.
+        verdict: where it came to rest.
+        trouble: why, where it is known.
+        fields: what else is known of it.
+    """
     if verdict in _SAID:
         level, event, what = _SAID[verdict]
         text = f"{name} {what}{': ' + trouble if trouble else ''}"
-        voice(level, event, text, secret=str(name), version=version, path=path)
+        voice(level, event, text, roll=False, **{"secret": str(name), **fields})
 
 
 _STANDS_IN: Final[dict[Substitute, str]] = {

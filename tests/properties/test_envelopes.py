@@ -111,6 +111,9 @@ class Cache:
     def fence(self):
         pass
 
+    def serves(self, name, number):
+        return False
+
     def announce(self, name, news, *, deadline, path):
         return self.spread
 

@@ -52,6 +52,9 @@ class Nobody:
     def verify(self, authorization):
         raise Unauthenticated("no Authorization header")
 
+    def serves(self, name, number):
+        return False
+
     def announce(self):
         pass
 

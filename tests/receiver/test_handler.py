@@ -46,6 +46,9 @@ class Cache:
     def on_fork(self, hook):
         self.hooks.append(hook)
 
+    def serves(self, name, number):
+        return False
+
     def announce(self, name, news, *, deadline, path):
         return self._hear("announce", name, news, deadline)
 

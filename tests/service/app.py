@@ -1,17 +1,23 @@
 """The service that the tests run under gunicorn: it says what it serves, and which process says so."""
 
+import logging
 import os
+import sys
 import time
 
 from flask import Flask, jsonify, request
 
-from receiver import OIDC, SecretCache, refresh_blueprint
+from receiver import OIDC, SecretCache, StructuredFormatter, refresh_blueprint
 
 
 NAMES = ("API_KEY", "OTHER_KEY", "WALLET_PRIVATE_KEY")
 
 
 def create_app():
+    if "TEST_STRUCTURED" in os.environ:
+        told = logging.StreamHandler(sys.stdout)
+        told.setFormatter(StructuredFormatter())
+        logging.basicConfig(level=logging.INFO, handlers=[told])
     events = os.environ.get("TEST_EVENTS", "push")
     cache = SecretCache(project=os.environ["GOOGLE_CLOUD_PROJECT"], events=events, topic="secret-events")
     secrets = {name: cache.secret(name, static=name.endswith("PRIVATE_KEY")) for name in NAMES}
