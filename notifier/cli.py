@@ -17,7 +17,7 @@ from .trace.command import trace
 
 
 # Packages that come with an extra; a missing one is named with what to install.
-_OF_THE_EXTRA = ("google", "grpc", "jwt", "cryptography", "gunicorn", "rich")
+_OF_THE_EXTRA = ("google", "grpc", "jwt", "cryptography", "gunicorn", "rich", "psycopg", "psycopg_pool")
 
 _PORT = click.IntRange(0, 65535)
 _PATH = click.Path(path_type=Path)
@@ -122,12 +122,14 @@ def dev(
 @click.option(
     "--instances", type=click.IntRange(1, 8), default=2, show_default=True, help="How many containers there are."
 )
+@click.option("--rotation", "rotates", is_flag=True, help="Rotate a database password by a schedule instead.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object of the figures.")
-def demo(*, workers: int, instances: int, as_json: bool) -> None:
+def demo(*, workers: int, instances: int, rotates: bool, as_json: bool) -> None:
     """Rotate a secret under load on this machine, and watch every worker follow.
 
     No cloud account is needed. The exit status is 0 only where everything held that is promised; nothing is left
-    running or lying about.
+    running or lying about. With --rotation a schedule fires instead, and the rotator gives a PostgreSQL of the demo's
+    own a new password under load; that needs initdb and postgres on this machine.
     """
     from .demo.ending import Ending
 
@@ -136,6 +138,10 @@ def demo(*, workers: int, instances: int, as_json: bool) -> None:
         try:
             importlib.import_module("gunicorn")
             importlib.import_module("rich")
+            if rotates:
+                from .demo.rotation import run as rotation
+
+                sys.exit(rotation.run(as_json=as_json, out=sys.stdout, err=sys.stderr, ending=ending))
             from .demo.run import run
         except ModuleNotFoundError as exc:
             raise _missing(exc, extra="demo") from exc

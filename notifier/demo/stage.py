@@ -1,14 +1,10 @@
 """What the demo plays on: a local cloud with six secrets, and instances of a service that are wired to it."""
 
 import contextlib
-import importlib
-import os
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +16,7 @@ from ..local.cloud import SENDER, LocalCloud
 from ..trace import Counted, Report
 from ..trace.looking import Look
 from ..trace.times import HOUR
+from . import processes
 from .service import mark
 
 
@@ -30,9 +27,6 @@ NAMES: Final = (ROTATED, "WEBHOOK_TOKEN", "SMTP_PASSWORD", "DATABASE_PASSWORD", 
 TOPIC: Final = "secret-events"
 SERVICE: Final = "keyturn-demo"
 AUDIENCE: Final = "https://demo.example/secrets/events"
-
-#: Seconds that gunicorn may take to end by itself.
-_PATIENCE: Final = 3.0
 
 
 class ServiceDied(Exception):  # reads as what happened
@@ -180,14 +174,15 @@ def set_up(workers: int, instances: int) -> Iterator[Stage]:
         for name in NAMES:
             cloud.create_secret(name, topic=TOPIC)
         # Where there is one instance, pushes reach all of it.
-        shared = _environment(marking, events="push" if instances == 1 else "both") | cloud.environment()
+        events = "push" if instances == 1 else "both"
         started: list[Instance] = []
-        up.callback(_end, started)
+        up.callback(lambda: processes.end(*[instance.process for instance in started]))
         for number in range(instances):
             own = directory / str(number)
             own.mkdir()
             with socket.create_server(("127.0.0.1", 0), backlog=512) as listening:
-                process = _serve(listening, workers, own, shared | {"KEYTURN_RUN_DIR": str(own / "run")})
+                environment = _environment(own, marking, events=events) | cloud.environment()
+                process = _serve(listening, workers, own, environment)
                 started.append(Instance(process, listening.getsockname()[1], own / "log"))
         stage = Stage(cloud, started, marking)
         for name in NAMES:
@@ -195,17 +190,9 @@ def set_up(workers: int, instances: int) -> Iterator[Stage]:
         yield stage
 
 
-def _environment(marking: bytes, *, events: str) -> dict[str, str]:
-    # What the user has set for other services must not change what is shown here; nor is there a proxy to loopback.
-    kept = {
-        k: v
-        for k, v in os.environ.items()
-        if not k.startswith(("KEYTURN_", "GUNICORN_", "K_", "GOOGLE_")) and not k.lower().endswith("_proxy")
-    }
-    home = str(Path(__file__).parents[2])
+def _environment(directory: Path, marking: bytes, *, events: str) -> dict[str, str]:
     return {
-        **kept,
-        "PYTHONPATH": os.pathsep.join(filter(None, (home, kept.get("PYTHONPATH", "")))),
+        **processes.surroundings(directory),
         "KEYTURN_DEMO_SECRETS": " ".join(NAMES),
         "KEYTURN_DEMO_STATIC": STATIC,
         "KEYTURN_DEMO_AUDIENCE": AUDIENCE,
@@ -213,44 +200,18 @@ def _environment(marking: bytes, *, events: str) -> dict[str, str]:
         "KEYTURN_DEMO_MARK": marking.decode(),
         "KEYTURN_DEMO_EVENTS": events,
         "KEYTURN_DEMO_TOPIC": TOPIC,
-        "PYTHONUNBUFFERED": "1",
     }
 
 
 def _serve(
     listening: socket.socket, workers: int, directory: Path, environment: Mapping[str, str]
 ) -> "subprocess.Popen[bytes]":
-    # The socket is handed over, so that the port cannot be taken by somebody else in between.
-    command = [sys.executable, "-m", "gunicorn", "--bind", f"fd://{listening.fileno()}", "--workers", str(workers)]
-    command += ["--graceful-timeout", "1", "--worker-tmp-dir", str(directory), *_without_control_socket()]
     with (directory / "log").open("wb") as log:
-        return subprocess.Popen(  # noqa: S603  # this interpreter, fixed arguments, no shell
-            [*command, f"{__package__}.service:create_app()"],
-            # Not where the user stands: gunicorn would import what lies there before what is ours.
-            cwd=directory,
-            env=dict(environment),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            pass_fds=[listening.fileno()],
-            start_new_session=True,
+        return processes.serve(
+            f"{__package__}.service:create_app()",
+            listening,
+            workers=workers,
+            directory=directory,
+            environment=environment,
+            output=log,
         )
-
-
-def _without_control_socket() -> list[str]:
-    # Newer versions of gunicorn put a socket into the home directory, where two demos would meet.
-    known = importlib.import_module("gunicorn.config").KNOWN_SETTINGS
-    return ["--no-control-socket"] if any(s.name == "control_socket_disable" for s in known) else []
-
-
-def _end(instances: Sequence[Instance]) -> None:
-    for instance in instances:
-        with contextlib.suppress(ProcessLookupError):
-            instance.process.terminate()
-    for instance in instances:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            instance.process.wait(_PATIENCE)
-        # The group holds the workers too, whatever became of their master.
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(instance.process.pid, signal.SIGKILL)
-        instance.process.wait(_PATIENCE)

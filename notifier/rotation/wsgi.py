@@ -11,14 +11,16 @@ from receiver import OIDC, Manifest
 from .google_vault import GoogleVault, from_environment
 from .rotations import Rotations, plans_of
 from .service import create_app
-from .standing import from_environment as standing_from_environment
+from .standing import Traced
+from .ticking import EVERY as TICK
 from .ticking import Ticker, tick
 from .vault import Vault
 
 
-#: Where the manifest is, and whether a scheduler asks for what is due in place of a thread.
+#: Where the manifest is, whether nothing is begun, and the seconds between two looks at what is due.
 MANIFEST: Final = "KEYTURN_MANIFEST"
 PAUSED: Final = "KEYTURN_ROTATION_PAUSED"
+EVERY: Final = "KEYTURN_ROTATION_SECONDS"
 
 
 class NoRotator(Exception):
@@ -26,7 +28,7 @@ class NoRotator(Exception):
 
 
 def rotations_of(manifest: Manifest, vault: Vault) -> Rotations:
-    """All rotations of a manifest, with the logs that the environment names.
+    """All rotations of a manifest, with Cloud Logging to tell who serves what.
 
     Raises:
         UnknownRotator: see `Rotations`.
@@ -34,7 +36,8 @@ def rotations_of(manifest: Manifest, vault: Vault) -> Rotations:
         ValueError: a window is none.
     """
     at_once = manifest.rotator.at_once if manifest.rotator else 1
-    return Rotations(plans_of(manifest), vault, standing_from_environment(manifest.project), at_once=at_once)
+    instances = {name: spec.instances for name, spec in manifest.services.items() if spec.instances is not None}
+    return Rotations(plans_of(manifest), vault, Traced(instances), at_once=at_once)
 
 
 def app(manifest_path: str | None = None) -> Flask:
@@ -58,5 +61,5 @@ def app(manifest_path: str | None = None) -> Flask:
         tick=None if paused else lambda: tick(rotations),
     )
     if not paused:
-        Ticker(rotations).start()
+        Ticker(rotations, every=float(os.environ.get(EVERY) or TICK)).start()
     return made

@@ -87,7 +87,13 @@ SERVICE: Final = Kind(
     "one service",
     base="record",
     required=("service_account",),
-    fields=_REACHED | {"events": Kind("how it hears of changes", choices=("push", "pull", "both"))},
+    fields=_REACHED
+    | {
+        "events": Kind("how it hears of changes", choices=("push", "pull", "both")),
+        "instances": Kind(
+            "how many instances run, where that is fixed; a rotation waits for all", base="number", least=0
+        ),
+    },
 )
 
 ROTATOR: Final = Kind(

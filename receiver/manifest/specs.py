@@ -35,9 +35,15 @@ class Reached:
 
 @dataclass(frozen=True, slots=True)
 class ServiceSpec(Reached):
-    """One service; `events` says how it hears of changes."""
+    """One service.
+
+    Args:
+        events: how it hears of changes.
+        instances: how many instances of it run, where that is fixed.
+    """
 
     events: Literal["push", "pull", "both"] = "push"
+    instances: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

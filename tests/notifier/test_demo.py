@@ -126,18 +126,18 @@ def test_plain_output_is_plain_and_shows_no_value(tmp_path, monkeypatch):
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     made, logged, out, err = [], [], io.StringIO(), io.StringIO()
-    random, end = stage.secrets.token_hex, stage._end
+    random, end = stage.secrets.token_hex, stage.processes.end
 
     def remember(size):
         made.append(random(size))
         return made[-1]
 
-    def read_log(process):
-        end(process)
+    def read_log(*started):
+        end(*started)
         logged.extend(log.read_text() for log in tmp_path.glob("*/*/log"))
 
     monkeypatch.setattr(stage.secrets, "token_hex", remember)
-    monkeypatch.setattr(stage, "_end", read_log)
+    monkeypatch.setattr(stage.processes, "end", read_log)
 
     status = run(1, as_json=False, out=out, err=err, ending=Ending())
 
