@@ -13,7 +13,7 @@ import asyncpg
 
 from ..secret import HeldValue
 from .followed import Credentials, Followed, credentials_of
-from .login import PATIENCE, log_in_async
+from .login import PATIENCE, is_newest, log_in_async
 
 
 _Hook = Callable[[Any], Awaitable[None]]
@@ -103,7 +103,7 @@ class _Follower:
         self._loop = asyncio.get_running_loop()
         while True:
             connection, held = await log_in_async(self._secret, begin, patience=self._patience)
-            if self._secret.held is held:
+            if is_newest(self._secret, held):
                 break
             await connection.close()  # replaced while it logged in, so the retiring may have missed it
         connection.keyturn_mark = mark = _Mark(connection, held)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final, Generic, TypeVar
 
+from ..errors import KeyturnError
 from ..secret import ColdSecret, HeldValue
 from .followed import Followed
 
@@ -43,6 +44,14 @@ def is_refusal(exc: BaseException) -> bool:
         return True
     text = str(exc).lower()
     return any(words in text for words in _WORDS)
+
+
+def is_newest(followed: Followed[_T], held: HeldValue[_T]) -> bool:
+    """Whether `held` is still what new connections log in with; so is the last one of a secret that is revoked."""
+    try:
+        return followed.held is held
+    except KeyturnError:
+        return True
 
 
 class Tries(Generic[_T]):

@@ -14,7 +14,7 @@ import psycopg_pool
 
 from ..secret import HeldValue
 from .followed import Credentials, Followed, credentials_of
-from .login import PATIENCE, log_in, log_in_async
+from .login import PATIENCE, is_newest, log_in, log_in_async
 
 
 def connection_pool(
@@ -45,7 +45,7 @@ def connection_pool(
 
             while True:
                 made, held = log_in(secret, begin, patience=patience)
-                if secret.held is held:
+                if is_newest(secret, held):
                     return made
                 made.close()  # replaced while it logged in, so the draining may have missed it
 
@@ -85,7 +85,7 @@ def async_connection_pool(
             loops[:] = [asyncio.get_running_loop()]
             while True:
                 made, held = await log_in_async(secret, begin, patience=patience)
-                if secret.held is held:
+                if is_newest(secret, held):
                     return made
                 await made.close()
 

@@ -16,7 +16,7 @@ import redis.asyncio
 
 from ..secret import HeldValue
 from .followed import Credentials, Followed, credentials_of
-from .login import PATIENCE, log_in, log_in_async
+from .login import PATIENCE, is_newest, log_in, log_in_async
 
 
 def connection_pool(
@@ -97,7 +97,7 @@ def _connection(
 
         @property
         def is_old(self) -> bool:
-            return self.held is not None and self.held is not secret.held
+            return self.held is not None and not is_newest(secret, self.held)
 
         def connect(self) -> None:
             # The pool calls this at every checkout; what is connected it leaves as it is.
@@ -111,7 +111,11 @@ def _connection(
             def connect(value: Any) -> None:
                 found = credentials(value)
                 self.username, self.password = found.user, found.password
-                begin(*args, **kwargs)
+                try:
+                    begin(*args, **kwargs)
+                except BaseException:
+                    self.disconnect()  # or what was interrupted half way would pass for logged in
+                    raise
 
             if self.held is None:
                 _, self.held = log_in(connect)
@@ -142,7 +146,7 @@ def _async_connection(
 
         @property
         def is_old(self) -> bool:
-            return self.held is not None and self.held is not secret.held
+            return self.held is not None and not is_newest(secret, self.held)
 
         async def connect(self) -> None:
             # The pool awaits this at every checkout; what is connected it leaves as it is.
@@ -159,7 +163,11 @@ def _async_connection(
             async def connect(value: Any) -> None:
                 found = credentials(value)
                 self.username, self.password = found.user, found.password
-                await begin(*args, **kwargs)
+                try:
+                    await begin(*args, **kwargs)
+                except BaseException:
+                    await self.disconnect(nowait=True)  # or what was interrupted half way would pass for logged in
+                    raise
 
             if self.held is None:
                 _, self.held = await log_in(connect)

@@ -5,11 +5,14 @@ from decimal import Decimal
 from typing import Any, assert_type
 
 from flask import Flask
+from httpx import Client
+from sqlalchemy import create_engine
 
 from receiver import (
     OIDC,
     URL,
     CloudRunIAM,
+    Group,
     HeldValue,
     Insecure,
     RefreshMiddleware,
@@ -19,6 +22,8 @@ from receiver import (
     retry_on_auth_error,
     verify_hmac,
 )
+from receiver.bind.rebuilt import Rebuilt
+from receiver.bind.sqlalchemy import follow
 
 
 cache = SecretCache(project="my-project", location="europe-west1")
@@ -65,6 +70,15 @@ assert_type(cache.secret("LIMITS", type="json", parse=dict[str, int]), Secret[di
 assert_type(text.look(), bool)
 assert_type(verify_hmac(text, b"body", "00", digest="sha512"), bool)
 assert_type(retry_on_auth_error(text, len, refused=PermissionError), int)
+
+login = cache.group(user=text, password=cache.secret("PASSWORD"))
+assert_type(login, Group)
+assert_type(cache.view()[text], str)
+assert_type(cache.view()[cache.secret("SIZE", parse=int)], int)
+follow(create_engine("postgresql+psycopg://"), login)
+client: Rebuilt[Client] = Rebuilt(lambda key: Client(headers={"x-api-key": key}), text, close=Client.close)
+with client.lease() as leased:
+    assert_type(leased, Client)
 
 app = Flask(__name__)
 app.register_blueprint(refresh_blueprint(cache, auth=OIDC(audience="https://a.example/x", sender="s@p.example")))
