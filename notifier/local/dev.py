@@ -51,7 +51,9 @@ class Teller:
         at = self._wall()
         verb, _, rest = self._own.sub("", line).partition(" ")
         clock = time.strftime("%H:%M:%S", time.localtime(at))
-        self.say(f"{clock}.{int(at * 1000) % 1000:03d}  {verb:<{_VERB}}  {rest}")
+        # Callers choose names, and must not choose what a terminal does.
+        shown = "".join(char if char.isprintable() else "?" for char in rest)
+        self.say(f"{clock}.{int(at * 1000) % 1000:03d}  {verb:<{_VERB}}  {shown}")
 
     def say(self, text: str) -> None:
         """Write a line as it is."""

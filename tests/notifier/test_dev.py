@@ -26,6 +26,7 @@ from notifier.cli import keyturn
 from notifier.local import dev_faults
 from notifier.local.clients import Clients
 from notifier.local.cloud import LocalCloud
+from notifier.local.dev import Teller
 from notifier.local.dev_service import NotStarted, Service
 from notifier.local.names import project_number
 from notifier.local.pubsub_elsewhere import Unreachable
@@ -242,3 +243,12 @@ def test_a_pubsub_that_is_not_there():
     """A variable that names nothing is told with what to do, and nothing is left running."""
     with pytest.raises(Unreachable, match=r"PUBSUB_EMULATOR_HOST says 127.0.0.1:1,.*unset it"):
         LocalCloud(pubsub_host="127.0.0.1:1").start()
+
+
+def test_what_callers_say_stays_in_its_line():
+    """A name with control characters moves no cursor and makes no line of its own."""
+    out = io.StringIO()
+    tell = Teller(out, wall=lambda: 0.25, project="demo")
+    tell("refused CreateTopic: [projects/demo/topics/\x1b[2J\nadded secrets/none]")
+
+    assert out.getvalue().endswith(".250  refused    CreateTopic: [topics/?[2J?added secrets/none]\n")
