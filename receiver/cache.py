@@ -28,14 +28,16 @@ from .names import SecretName
 from .otel import Instruments
 from .registry import Registry
 from .roster import Roster
+from .rounds import UPSTREAM
 from .secret import Secret
 from .secret_manager import SecretManagerSource
 from .source import SecretSource
+from .spread import Spread
 from .status import describe
 from .telemetry import Field, Voice
 from .threads import each
 from .upstream import Surroundings
-from .worker import LOADERS, UPSTREAM, Spread, Worker
+from .worker import LOADERS, Worker
 
 
 # Late: it needs an extra.

@@ -12,9 +12,9 @@ from .errors import Answer, BoardError, ConfigurationError
 from .events import SecretEvent
 from .knowledge import SECOND, Knowledge
 from .names import SecretName
+from .spread import Spread
 from .telemetry import Event, Voice
 from .telemetry import entry as log
-from .worker import Spread
 
 
 #: Older messages are acknowledged whatever happens: their sending again slows every other message, and what is left

@@ -14,7 +14,7 @@ from typing import Any, Final
 from .auth import Auth
 from .cache import SecretCache
 from .errors import BoardError, ConfigurationError, PushRefused
-from .worker import Spread
+from .spread import Spread
 
 
 #: A forced refresh is answered within this many seconds.

@@ -1,4 +1,4 @@
-"""One worker's side of its container: what it hears, what it tells, and what is due at each tick.
+"""One worker's side of its container: what it hears, and what it tells.
 
 News travels one way. Whoever learns something writes it to the container's board first, tells its siblings, refreshes
 its own entries meanwhile, and answers when all have confirmed. A worker that did not hear compares one number at the
@@ -6,10 +6,8 @@ start of each request and merges the board before the request runs.
 """
 
 import logging
-import math
 import threading
 from collections.abc import Callable, Iterable
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -20,10 +18,10 @@ from .knowledge import Knowledge
 from .live import LiveEntry
 from .names import SecretName
 from .registry import Registry
+from .rounds import UPSTREAM, Rounds, digest, is_followed
+from .spread import Spread, may_mend, spread_of, worst
 from .telemetry import entry as log
 from .threads import each, spawn
-from .unconfirmed import Unconfirmed
-from .wake import Told, Wake
 
 
 # Late: sockets, mappings and files are for those who serve, not for all who import.
@@ -32,34 +30,17 @@ if TYPE_CHECKING:
     from .siblings import SiblingStats
 
 
-#: How long one refresh may spend upstream, in seconds: well inside a push's ack deadline.
-UPSTREAM: Final = 4.0
-
 #: How long a request waits for its worker to catch up before it is served the last good value, in seconds.
 CATCH_UP: Final = 1.0
 
 #: How many entries load or refresh at the same time: as many calls as one HTTP/2 connection usually carries.
 LOADERS: Final = 100
 
-#: A safety read that another worker made within this part of the interval need not be made again.
-_FRESH: Final = 0.5
-
 #: How long one who joins is waited for before it is looked again, in seconds.
 _JOINING: Final = 5.0
 
 #: A person can have an entry looked at once in so many seconds.
 EVERY: Final = 10.0
-
-
-class Spread(Enum):
-    """How far an event got."""
-
-    NOT_OURS = "not ours"
-    KNOWN = "known"
-    FIXED = "fixed"
-    SETTLED = "settled"
-    HELD_BACK = "held back"
-    UNSETTLED = "unsettled"
 
 
 class Worker:
@@ -95,22 +76,25 @@ class Worker:
         self._registry = registry
         self._key = key
         self._run_dir = run_dir
-        self._every = backstop
-        self._backstop_at = math.inf
         self._clock = clock
         self._wall = wall
-        self._jitter = jitter
         self._joined = joined
-        self._alive = alive
-        self._in_a_fleet = in_a_fleet
         self._lock = threading.Lock()
         self._container: Container | None = None
         self._joining: threading.Event | None = None
         self._settled: dict[SecretName, Knowledge] = {}
-        self._wake = Wake(self._check, patience=CATCH_UP, clock=clock, wall=wall)
-        self._told = Told(clock=clock)
-        self._called = 0.0
-        self._unconfirmed = Unconfirmed(clock=clock)
+        self._rounds = Rounds(
+            registry,
+            look=self.look,
+            every=backstop,
+            patience=CATCH_UP,
+            clock=clock,
+            wall=wall,
+            jitter=jitter,
+            alive=alive,
+            in_a_fleet=in_a_fleet,
+        )
+        self._wake = self._rounds.wake
 
     @property
     def current(self) -> bool:
@@ -166,23 +150,18 @@ class Worker:
             raise
         if not any(entry.behind for entry in self._registry.all()):
             container.seen = generation
-        self._called = container.called()
-        self._wake.started()
-        self._plan_backstop()
+        self._rounds.began(container)
         return container
 
     def call(self, since: float) -> None:
         """Call all workers of the container to a wake check: news may have been missed since that monotonic second."""
-        container = self._container
-        if container is not None:
-            container.call(since)
-            self._called = max(self._called, since)
-            self._wake.begin(since)
+        self._rounds.call(since)
 
     def leave(self, *, stays: Callable[[Callable[[], bool]], bool] | None = None) -> None:
         """Leave the container, where this process is a member; see `Siblings.leave`."""
         with self._lock:
             container, self._container = self._container, None
+        self._rounds.ended()
         if container is not None:
             container.leave(stays=stays)
 
@@ -190,9 +169,7 @@ class Worker:
         """In a forked child: it is no member, and the parent's membership stays the parent's. Memory only."""
         self._lock = threading.Lock()
         self._joining = None
-        self._wake.after_fork()
-        self._told.after_fork()
-        self._unconfirmed.after_fork()
+        self._rounds.after_fork()
         container, self._container = self._container, None
         if container is not None:
             container.after_fork()
@@ -240,7 +217,7 @@ class Worker:
         entries = self._registry.concerned(name)
         if not entries:
             return Spread.NOT_OURS
-        self._confirm(entries, news)
+        self._rounds.confirm(entries, news)
         settled = self._settled.get(name)
         if settled is not None and not settled.lacks(news) and not any(e.behind for e in entries):
             return Spread.KNOWN
@@ -268,7 +245,7 @@ class Worker:
         asked: list[LiveEntry] = []
         too_soon: dict[str, float] = {}
         for entry in entries:
-            wait = container.claim(f"refresh-{_digest(entry)}", every=EVERY) if not entry.fixed else 0.0
+            wait = container.claim(f"refresh-{digest(entry)}", every=EVERY) if not entry.fixed else 0.0
             if wait:
                 too_soon[str(entry.declaration.name)] = wait
             else:
@@ -293,11 +270,11 @@ class Worker:
         found = [Spread.UNSETTLED] * (len(looking) - len(rests))
         answered: dict[SecretName, None] = {}
         for entry, rest in rests:
-            found.append(_spread_of([rest]))
+            found.append(spread_of([rest]))
             if rest.verdict is not Verdict.FAILED:
                 answered[entry.declaration.name] = None
         found += [self._settle(name, deadline) for name in answered]
-        return max(found, key=_WORST.index)
+        return worst(found)
 
     def share(self, entry: LiveEntry) -> None:
         """Tell every other worker what this one has found of an entry, without waiting for them."""
@@ -322,7 +299,7 @@ class Worker:
         told = self.join().tell(
             name, news, deadline=deadline, meanwhile=lambda: here.extend(self._apply(name, news, path=path))
         )
-        spread = _spread_of(here) if told.settled else Spread.UNSETTLED
+        spread = spread_of(here) if told.settled else Spread.UNSETTLED
         if spread is not Spread.UNSETTLED:
             with self._lock:
                 self._settled[name] = self._settled.get(name, Knowledge()).merge(news)
@@ -331,7 +308,7 @@ class Worker:
     def _apply(self, name: SecretName, news: Knowledge, *, path: str) -> list[Rest]:
         self._registry.tell(name, news)
         deadline = self._clock() + UPSTREAM
-        followed = [entry for entry in self._registry.concerned(name) if _is_followed(entry)]
+        followed = [entry for entry in self._registry.concerned(name) if is_followed(entry)]
         rests = [entry.refresh(deadline=deadline, path=path) for entry in followed]
         patience = self._clock() + PATIENCE
         for entry in followed:
@@ -339,34 +316,9 @@ class Worker:
         return rests
 
     def _hear(self, name: SecretName, news: Knowledge) -> bool:
-        well = not any(_may_mend(rest) for rest in self._apply(name, news, path="sibling"))
-        entries = self._registry.concerned(name)
-        self._told.note(entry.declaration.key for entry in entries)
-        self._confirm(entries, news)
+        well = not any(may_mend(rest) for rest in self._apply(name, news, path="sibling"))
+        self._rounds.heard(self._registry.concerned(name), news)
         return well
-
-    def _check(self, since: float) -> None:
-        """Look for newer versions of what this worker has in use, but for what another one looks for."""
-        container = self._container
-        if container is None:
-            return
-        is_safety_read = self._clock() >= self._backstop_at
-        if is_safety_read:
-            self._plan_backstop()
-        mine: list[LiveEntry] = []
-        theirs: list[LiveEntry] = []
-        for entry in self._registry.all():
-            if _is_followed(entry):
-                (mine if container.claim_since(f"wake-{_digest(entry)}", since) else theirs).append(entry)
-        deadline = self._clock() + 2 * UPSTREAM
-        try:
-            self.look(mine, deadline=deadline, path="wake")
-        except (BoardError, ConfigurationError) as exc:
-            log(logging.ERROR, "board_unwritable", str(exc))
-        awaited = [entry.declaration.key for entry in theirs]
-        self._told.wait(awaited, since=since, seconds=deadline - self._clock())
-        if is_safety_read:
-            self._alive()
 
     def _catch_up(self, container: "Container", until: float) -> None:
         try:
@@ -375,8 +327,12 @@ class Worker:
             log(logging.ERROR, "board_unreadable", str(exc))
             return
         behind = [entry for entry in self._registry.all() if entry.behind]
-        self._refresh(behind, path="board", deadline=self._clock() + UPSTREAM, patience=until - self._clock())
-        container.follow(generation)
+        patience = until - self._clock()
+        rests = self._refresh(behind, path="board", deadline=self._clock() + UPSTREAM, patience=patience)
+        # Where the time went elsewhere, into a stop of this process say, the next request waits anew: others may have
+        # acknowledged meanwhile, since this worker was silent.
+        if len(rests) == len(behind) or patience > CATCH_UP / 2:
+            container.follow(generation)
 
     def _refresh(
         self,
@@ -399,86 +355,15 @@ class Worker:
         return list(rests)
 
     def _tick(self) -> None:
-        self._wake.tick()
-        container, now = self._container, self._clock()
-        if container is not None and (called := container.called()) > self._called:
-            self._called = called
-            self._wake.begin(called)
-        due = []
+        self._rounds.tick()
+        now, due = self._clock(), []
         for entry in self._registry.all():
             entry.tick()
             if entry.retry_at is not None and entry.retry_at <= now:
                 entry.retry_at = now + 2 * UPSTREAM  # should nothing come of it, for want of threads
                 due.append(entry)
         self._refresh(due, path="retry", deadline=now + UPSTREAM, patience=0)
-        if now >= self._backstop_at and not self._wake.due:  # a wake check that is under way is one
-            spawn(self._look_for_all, name="backstop")
-            self._plan_backstop()
-        self._say_unconfirmed()
+        container = self._container
         if container is not None and container.seen != container.generation:
             # Where no request comes by, or none that passes the check, nobody else reads the board.
             spawn(lambda: self._catch_up(container, self._clock() + CATCH_UP), name="board")
-
-    def _plan_backstop(self) -> None:
-        if self._every is not None:
-            self._backstop_at = self._clock() + self._every * (_FRESH + self._jitter())
-
-    def _look_for_all(self) -> None:
-        container, every = self._container, self._every
-        if container is None or every is None:
-            return
-        try:
-            # One by one, since another worker may not have read all that this one serves.
-            mine = [
-                entry
-                for entry in self._registry.all()
-                if _is_followed(entry) and not container.claim(f"backstop-{_digest(entry)}", every=every * _FRESH)
-            ]
-            before = [entry.version for entry in mine]
-            self.look(mine, deadline=self._clock() + 2 * UPSTREAM, path="backstop")
-        except (BoardError, ConfigurationError) as exc:
-            log(logging.ERROR, "board_unwritable", str(exc))
-        else:
-            for entry, version in zip(mine, before, strict=True):
-                if entry.version is not None and entry.version > (version or 0) and entry.report.path == "backstop":
-                    self._unconfirmed.note(entry.declaration.name, entry.version)
-        self._alive()
-
-    def _confirm(self, entries: list[LiveEntry], news: Knowledge) -> None:
-        for entry in entries:
-            self._unconfirmed.confirm(entry.declaration.name, news)
-
-    def _say_unconfirmed(self) -> None:
-        for name, version in self._unconfirmed.overdue():
-            if self._in_a_fleet:
-                text = f"no event has told of version {version} of {name}, which a safety read found: see its topic"
-                log(logging.ERROR, "unconfirmed", text, secret=str(name), version=version)
-
-
-#: Where a refresh may rest without anything being wrong.
-_WELL: Final = frozenset({Verdict.SERVED, Verdict.WAITING})
-
-
-#: From well to worse: of several, the worst is what is answered.
-_WORST: Final = [Spread.SETTLED, Spread.HELD_BACK, Spread.UNSETTLED]
-
-
-def _spread_of(rests: Iterable[Rest]) -> Spread:
-    verdicts = list(rests)
-    if any(_may_mend(rest) for rest in verdicts):
-        return Spread.UNSETTLED
-    return Spread.SETTLED if all(rest.verdict in _WELL for rest in verdicts) else Spread.HELD_BACK
-
-
-def _may_mend(rest: Rest) -> bool:
-    return rest.verdict is Verdict.FAILED and rest.transient
-
-
-def _digest(entry: LiveEntry) -> str:
-    import hashlib
-
-    return hashlib.sha256(repr(entry.declaration.key).encode()).hexdigest()[:16]
-
-
-def _is_followed(entry: LiveEntry) -> bool:
-    return entry.in_use and not entry.fixed

@@ -8,8 +8,8 @@ from receiver.fleet.inbox import Inbox
 from receiver.fleet.subscriptions import Message
 from receiver.intake import Intake
 from receiver.knowledge import SECOND
+from receiver.spread import Spread
 from receiver.telemetry import Voice
-from receiver.worker import Spread
 
 from .waiting import until
 

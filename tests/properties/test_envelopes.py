@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from receiver import Insecure, RefreshMiddleware, refresh_blueprint
 from receiver.handler import PushHandler
 from receiver.otel import Instruments
+from receiver.spread import Spread
 from receiver.telemetry import LOGGER, Voice
-from receiver.worker import Spread
 from tests.envelopes import (
     AUDIT,
     BY_ID,

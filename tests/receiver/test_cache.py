@@ -12,8 +12,8 @@ from receiver.cache import BACKSTOP
 from receiver.errors import AccessFailed
 from receiver.knowledge import Claim, Knowledge
 from receiver.names import SecretName
+from receiver.spread import Spread
 from receiver.testing import InMemorySource, push, rotate
-from receiver.worker import Spread
 
 
 WAIT = 5.0

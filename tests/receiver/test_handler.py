@@ -14,9 +14,9 @@ from receiver.handler import DEADLINE, PushHandler
 from receiver.knowledge import SECOND, Knowledge
 from receiver.names import SecretName
 from receiver.otel import Instruments
+from receiver.spread import Spread
 from receiver.telemetry import Voice
 from receiver.testing import InMemorySource
-from receiver.worker import Spread
 from tests.envelopes import (
     AUDIT,
     BY_ID,

@@ -10,8 +10,8 @@ from receiver import SecretCache
 from receiver.cache import BACKSTOP
 from receiver.errors import AccessFailed
 from receiver.names import SecretName
+from receiver.spread import Spread
 from receiver.testing import InMemorySource, push
-from receiver.worker import Spread
 
 
 WAIT = 5.0

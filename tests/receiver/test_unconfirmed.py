@@ -34,7 +34,7 @@ def found(tmp_path, clock, monkeypatch):
     key = cache.secret("KEY")
     cache.load()
     source.add("KEY", "two")
-    cache._worker._look_for_all()
+    cache._worker._rounds._read()
     assert "two" == key.value
     yield cache, source
     cache.close()
@@ -43,7 +43,7 @@ def found(tmp_path, clock, monkeypatch):
 def later(cache, clock, seconds):
     clock.ahead += seconds
     cache._worker._wake.started()
-    cache._worker._say_unconfirmed()
+    cache._worker._rounds._say_unconfirmed()
 
 
 def test_news_that_no_event_confirms_is_a_fault(found, clock, caplog):
@@ -76,7 +76,7 @@ def test_where_push_passes_over_instances_it_is_normal(tmp_path, clock, caplog):
     cache.secret("KEY")
     cache.load()
     source.add("KEY", "two")
-    cache._worker._look_for_all()
+    cache._worker._rounds._read()
     with caplog.at_level(logging.ERROR, "keyturn"):
         later(cache, clock, LATEST + 1)
     cache.close()
