@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol, Self
 
 from .claims import REMOVED_SIGNATURE, Expected, read
-from .errors import ConfigurationError, Unauthenticated
+from .errors import Unauthenticated
 from .keys import PublishedKeys
 from .telemetry import entry as log
 
@@ -86,11 +86,8 @@ class OIDC:
         """
         from .manifest import Manifest
 
-        manifest = Manifest.read(os.fspath(path))
-        audience = manifest.service(service).audience
-        if audience is None:
-            raise ConfigurationError(f"{service} hears by pull alone in {path}, so nothing is pushed to it")
-        return cls(audience=audience, sender=manifest.pusher)
+        audience, sender = Manifest.read(os.fspath(path)).expected(service)
+        return cls(audience=audience, sender=sender)
 
     def verify(self, authorization: str | None) -> str:
         """See `Auth.verify`."""

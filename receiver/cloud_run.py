@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Final, Self
 
 from .auth import bearer
 from .claims import REMOVED_SIGNATURE, Expected, read
@@ -49,6 +49,24 @@ class CloudRunIAM:
         self._expected = Expected(audience=audience, sender=sender)
         self._environ = environ
         self._wall = wall
+
+    @classmethod
+    def from_manifest(cls, path: str | os.PathLike[str], *, service: str) -> Self:
+        """Let in the pushes that Terraform sets up from a manifest for one of its services; see `OIDC.from_manifest`.
+
+        Args:
+            path: the file; needs `keyturn[manifest]`.
+            service: the service's name in it.
+
+        Raises:
+            ManifestError: something is wrong in the file.
+            KeyError: it has no such service.
+            ConfigurationError: the service hears by pull alone, so nobody may push.
+        """
+        from .manifest import Manifest
+
+        audience, sender = Manifest.read(os.fspath(path)).expected(service)
+        return cls(audience=audience, sender=sender)
 
     def verify(self, authorization: str | None) -> str:
         """See `Auth.verify`."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from ..errors import ConfigurationError
 from .build import built
 from .checking import Checker
 from .document import LARGEST, Node, Unreadable, read
@@ -139,6 +140,18 @@ class Manifest:
         if name not in self.services:
             raise KeyError(f"no service {name!r} in the manifest; there are {', '.join(self.services)}")
         return self.services[name]
+
+    def expected(self, service: str) -> tuple[str, str]:
+        """The audience and the sender that a service expects of a push, as `OIDC` and `CloudRunIAM` take them.
+
+        Raises:
+            KeyError: there is no such service.
+            ConfigurationError: it hears by pull alone, so nobody may push.
+        """
+        audience = self.service(service).audience
+        if audience is None:
+            raise ConfigurationError(f"{service} hears by pull alone in the manifest, so nothing is pushed to it")
+        return audience, self.pusher
 
     def used_by(self, service: str) -> list[SecretSpec]:
         """The secrets that a service uses, in the order of the file.

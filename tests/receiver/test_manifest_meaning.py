@@ -4,7 +4,7 @@ import jsonschema
 import pytest
 import yaml
 
-from receiver import SecretCache
+from receiver import OIDC, CloudRunIAM, ConfigurationError, SecretCache
 from receiver.manifest import Manifest, ManifestError
 from receiver.testing import InMemorySource
 
@@ -148,3 +148,21 @@ def test_a_service_declares_what_is_given_to_all(tmp_path):
 
     assert ["NEW", "OLD"] == [cache[name].name.secret for name in ("NEW", "OLD")]
     cache.close()
+
+
+def test_whose_pushes_a_service_takes_stands_in_the_manifest_too(tmp_path):
+    """Audience and sender are those that Terraform gives to the subscription; who hears by pull alone takes none."""
+    path = tmp_path / "secrets.yaml"
+    path.write_text(GOOD)
+    manifest = Manifest.parse(GOOD)
+
+    assert (
+        "https://payments-123456789012.europe-west4.run.app",
+        "keyturn-push@pgp-live.iam.gserviceaccount.com",
+    ) == manifest.expected("payments")
+    for auth in (OIDC, CloudRunIAM):
+        auth.from_manifest(path, service="payments")
+        with pytest.raises(ConfigurationError, match="worker hears by pull alone"):
+            auth.from_manifest(path, service="worker")
+        with pytest.raises(KeyError, match="payments, rates, worker"):
+            auth.from_manifest(path, service="wallet")
