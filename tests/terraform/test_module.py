@@ -31,7 +31,7 @@ def test_the_submodules_own_tests_pass(module, tmp_path):
     terraform = Terraform(module / "modules/manifest", TF_CLI_CONFIG_FILE=str(tmp_path / "terraform.rc"))
     terraform("init")
 
-    assert "6 passed, 0 failed" in terraform("test")
+    assert "7 passed, 0 failed" in terraform("test")
 
 
 @pytest.mark.parametrize("folder", [MODULE, MODULE / "modules/manifest"], ids=["module", "manifest"])

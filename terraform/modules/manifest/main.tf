@@ -42,10 +42,10 @@ locals {
       # Existing secrets that say nothing else are global: there were no others.
       location    = try(secret.location, try(secret.existing, false) ? "global" : var.manifest.location)
       existing    = try(secret.existing, false)
-      users       = toset(try(tolist(secret.used_by), keys(var.manifest.services)))
+      users       = toset(try(tolist(secret.used_by), keys(var.manifest.services))) # checked to be a list, or all
       labels      = try(secret.labels, {})
       annotations = try(secret.annotations, {})
-      period      = try(tonumber(regex("^[0-9]+", secret.rotation.period)) * local.seconds[substr(secret.rotation.period, -1, 1)], null)
+      period      = can(secret.rotation.period) ? tonumber(regex("^([0-9]+)[smhd]$", secret.rotation.period)[0]) * local.seconds[substr(secret.rotation.period, -1, 1)] : null
       next        = try(secret.rotation.next, null)
       uses        = toset(try(tolist(secret.rotation.uses), []))
       # What Secret Manager does by itself is the period; every other key is the rotator's business.

@@ -10,6 +10,14 @@ variable "manifest" {
     error_message = "A manifest has project, location, topic, services and secrets; see what is wrong with `keyturn manifest check FILE`."
   }
 
+  # A single name in place of a list must not be taken for all.
+  validation {
+    condition = alltrue([
+      for secret in try(var.manifest.secrets, {}) : try(secret.used_by == "all", false) || can(tolist(secret.used_by))
+    ])
+    error_message = "A secret's used_by is a list of services, or the word all; see which with `keyturn manifest check FILE`."
+  }
+
   validation {
     condition = alltrue([
       for secret in try(var.manifest.secrets, {}) : alltrue([

@@ -41,6 +41,20 @@ run "refuses_a_user_that_is_no_service" {
   expect_failures = [var.manifest]
 }
 
+run "refuses_a_name_in_place_of_a_list" {
+  command = plan
+  variables {
+    manifest = {
+      project  = "demo-project"
+      location = "global"
+      topic    = "secret-events"
+      services = { shop = { service_account = "shop@demo-project.iam.gserviceaccount.com", events = "pull" } }
+      secrets  = { API_KEY = { used_by = "shop" } }
+    }
+  }
+  expect_failures = [var.manifest]
+}
+
 run "refuses_a_rotation_without_a_rotator" {
   command = plan
   variables {
