@@ -1,7 +1,6 @@
 """The command `keyturn`. Each command imports what it needs when it runs, so that `--help` is instant."""
 
 import importlib
-import importlib.metadata
 import os
 import re
 import sys
@@ -31,6 +30,8 @@ def main() -> None:
 def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     if not wanted or ctx.resilient_parsing:
         return
+    import importlib.metadata
+
     try:
         number = importlib.metadata.version("keyturn")
     except importlib.metadata.PackageNotFoundError:
@@ -95,6 +96,9 @@ def dev(
 
     with held_signals():
         try:
+            from .local.lean import without_clients
+
+            without_clients()
             from .local import dev_faults
             from .local.cloud import LocalCloud
             from .local.dev import UNUSABLE, Teller, run

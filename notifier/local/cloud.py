@@ -3,11 +3,9 @@
 import contextlib
 import time
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from google.cloud import secretmanager
-
-from .clients import Clients, LoggingServiceV2Client, PublisherClient, SubscriberClient
+from .clients import Clients
 from .clocks import Clock
 from .cloud_logging import Logging
 from .control import Control
@@ -15,13 +13,17 @@ from .issuer import Issuer
 from .journal import Forgetful, Journal
 from .ports import Report, TopicPort, Wall, unheard
 from .pubsub import PubSub
-from .pubsub_elsewhere import PubSubElsewhere
 from .rpc import LOOPBACK
 from .secret_callers import Callers, keys_of
 from .secret_manager import SecretManager
 from .sqlite_journal import SQLiteJournal
 from .web import WebServer
 
+
+if TYPE_CHECKING:
+    from google.cloud.logging_v2.services.logging_service_v2 import LoggingServiceV2Client
+    from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
+    from google.cloud.secretmanager import SecretManagerServiceClient
 
 PROJECT = "local-project"
 
@@ -131,6 +133,8 @@ class LocalCloud:
 
     def _topics(self, started: contextlib.ExitStack, port: int, journal: Journal) -> TopicPort:
         if self.pubsub_host:
+            from .pubsub_elsewhere import PubSubElsewhere
+
             client = self._clients.publisher(self.pubsub_host)
             started.callback(self._clients.close)
             return PubSubElsewhere(self.pubsub_host, client, report=self._report)
@@ -187,19 +191,19 @@ class LocalCloud:
             "SECRET_MANAGER_EMULATOR_HOST": self.secret_manager.host,
         }
 
-    def secret_manager_client(self) -> secretmanager.SecretManagerServiceClient:
+    def secret_manager_client(self) -> "SecretManagerServiceClient":
         """An official client, closed by `stop`."""
         return self._clients.secret_manager(self.secret_manager.host)
 
-    def logging_client(self) -> LoggingServiceV2Client:
+    def logging_client(self) -> "LoggingServiceV2Client":
         """An official client, closed by `stop`."""
         return self._clients.logging(self.logging.host)
 
-    def publisher(self) -> PublisherClient:
+    def publisher(self) -> "PublisherClient":
         """An official client, closed by `stop`; it sends each message at once."""
         return self._clients.publisher(self.pubsub_host or self.pubsub.host)
 
-    def subscriber(self) -> SubscriberClient:
+    def subscriber(self) -> "SubscriberClient":
         """An official client, closed by `stop`."""
         return self._clients.subscriber(self.pubsub_host or self.pubsub.host)
 

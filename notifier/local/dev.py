@@ -19,8 +19,7 @@ from .dev_faults import NotFaults
 from .dev_service import NotStarted, Service
 from .names import project_number
 from .ports import Wall
-from .pubsub_elsewhere import Unreachable
-from .rpc import LOOPBACK
+from .rpc import LOOPBACK, Unreachable
 from .sqlite_journal import StoreUnusable
 
 

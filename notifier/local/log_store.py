@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Any
 
+from google.cloud.audit import audit_log_pb2  # type: ignore[import-untyped]  # noqa: F401 - what `protoPayload` holds
 from google.cloud.logging_v2.types import log_entry
+from google.iam.v1.logging import audit_data_pb2  # type: ignore[import-untyped]  # noqa: F401
 from google.protobuf import json_format
 
 from .clocks import stamp

@@ -2,23 +2,23 @@
 
 import socket
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import grpc
 from google.api_core import exceptions
 from google.pubsub_v1 import PublisherClient as Publisher
 from google.pubsub_v1.types import PubsubMessage
 
-from .clients import PublisherClient
 from .ports import Report
-from .rpc import Refusal
+from .rpc import Refusal, Unreachable
+
+
+if TYPE_CHECKING:
+    from google.cloud.pubsub_v1 import PublisherClient
 
 
 # Seconds: it is on this machine, or near.
 _PATIENCE = 5.0
-
-
-class Unreachable(Exception):
-    """Nothing answers at the address."""
 
 
 class PubSubElsewhere:
@@ -33,7 +33,7 @@ class PubSubElsewhere:
         Unreachable: nothing listens there.
     """
 
-    def __init__(self, host: str, client: PublisherClient, *, report: Report) -> None:
+    def __init__(self, host: str, client: "PublisherClient", *, report: Report) -> None:
         address, _, port = host.rpartition(":")
         try:
             socket.create_connection((address, int(port)), timeout=_PATIENCE).close()

@@ -66,6 +66,10 @@ class PortInUse(Exception):
         self.port = port
 
 
+class Unreachable(Exception):
+    """Nothing answers at an address that was named."""
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who calls, and how long they will wait.

@@ -29,7 +29,7 @@ from notifier.local.cloud import LocalCloud
 from notifier.local.dev import Teller
 from notifier.local.dev_service import NotStarted, Service
 from notifier.local.names import project_number
-from notifier.local.pubsub_elsewhere import Unreachable
+from notifier.local.rpc import Unreachable
 
 
 @contextlib.contextmanager
