@@ -7,12 +7,10 @@ under which it is told, what was told before the end was taken into account.
 
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
 from .callbacks import Callback, Callbacks
-from .candidates import Candidates
 from .declaration import Declaration
 from .entry import (
     Access,
@@ -27,15 +25,15 @@ from .entry import (
     Rest,
     Verdict,
 )
-from .errors import SecretUnavailable, ValueRejected
-from .knowledge import LATEST, Knowledge
+from .errors import ValueRejected
+from .flight import Flight
+from .knowledge import Knowledge
 from .looking import Looking
 from .moments import Moments
-from .overlap import Overlap
-from .predecessor import Predecessor
 from .report import Report, Substitute, say_adopted, say_rested, say_substitute
 from .secret import HeldValue, Secret, cold, make_cold, make_hot, make_revoked
 from .step import step, told
+from .supply import Supply
 from .telemetry import Field
 from .upstream import Surroundings, ask
 
@@ -43,23 +41,6 @@ from .upstream import Surroundings, ask
 #: Pauses between retries of an entry that is behind: full jitter below this, doubling up to the cap, in seconds.
 RETRY_FIRST: Final = 1.0
 RETRY_CAP: Final = 300.0
-
-
-class _Flight:
-    """A refresh under way."""
-
-    __slots__ = ("_landed", "rest")
-
-    def __init__(self) -> None:
-        self._landed = threading.Event()
-        self.rest: Rest | None = None
-
-    def land(self, rest: Rest | None) -> None:
-        self.rest = rest
-        self._landed.set()
-
-    def wait(self, seconds: float) -> bool:
-        return self._landed.wait(max(0.0, seconds))
 
 
 class LiveEntry:
@@ -90,12 +71,11 @@ class LiveEntry:
         self._revoked: int | None = None  # the number that was served before reads began to raise
         self._around = around
         self._first_read, self._found = first_read, found
-        self._candidates = Candidates(declaration)
-        self._overlap = Overlap(declaration.overlap, around.wall) if declaration.overlap is not None else None
+        self._supply = Supply(declaration, around)
         self._looking = Looking(self._climb, around.clock)
         self._state = Entry(pin=declaration.pin, static=declaration.static)
         self._lock = threading.Lock()
-        self._flight: _Flight | None = None
+        self._flight: Flight | None = None
         self._failures = 0
 
     @property
@@ -132,7 +112,7 @@ class LiveEntry:
 
     def first_read(self) -> None:
         """Load because the handle is read cold."""
-        self._refuse_inside()
+        self._supply.refuse_inside()
         self._first_read(self)
 
     def on_change(self, callback: Callback) -> None:
@@ -141,8 +121,7 @@ class LiveEntry:
 
     def accepted(self) -> tuple[HeldValue[Any], ...]:
         """See `Secret.accepted`."""
-        newest = self.handle.held
-        return (newest,) if self._overlap is None else self._overlap.counting(newest, self.knowledge)
+        return self._supply.accepted(self.handle.held, self.knowledge)
 
     def look(self, *, timeout: float) -> bool:
         """See `Secret.look`."""
@@ -153,18 +132,14 @@ class LiveEntry:
 
     def at(self, number: int, *, timeout: float) -> HeldValue[Any] | None:
         """The value of one version, read upstream and not served; None where it is not to be had."""
-        access = Access(str(number), self.knowledge.boundary.stamp)
-        heard = ask(self._around, self.declaration.name, access, deadline=self._around.clock() + timeout)
-        with suppress(ValueRejected):
-            return self._candidates.make(number, heard.data) if heard.data is not None else None
-        return None
+        return self._supply.at(number, self.knowledge, timeout=timeout)
 
     def tick(self) -> None:
         """Do what is due about each second."""
         self.callbacks.tick()
         newest = self._served[1]
-        if self._overlap is not None and newest is not None:
-            self._overlap.counting(newest, self.knowledge)
+        if newest is not None:
+            self._supply.accepted(newest, self.knowledge)
 
     def freeze(self) -> None:
         """Never change the value from now on, as if the entry were static."""
@@ -196,10 +171,6 @@ class LiveEntry:
         read = read or not self.loaded or self.report.substitute is not None
         return self._fly_or_join(read=read, climb=climb, cold=False, deadline=deadline, path=path)
 
-    def _refuse_inside(self) -> None:
-        if self._candidates.inside:  # it would wait for itself
-            raise SecretUnavailable(f"{self.declaration.name} is loaded or refreshed by its own parse or validate")
-
     def _climb(self, deadline: float) -> bool:
         before = self._served[1]
         self.refresh(climb=True, deadline=deadline, path="refused")
@@ -209,7 +180,7 @@ class LiveEntry:
         return changed
 
     def _fly_or_join(self, *, read: bool, climb: bool = False, cold: bool, deadline: float, path: str) -> Rest:
-        self._refuse_inside()
+        self._supply.refuse_inside()
         while True:
             flight, effect, mine = self._enter(read=read, climb=climb, cold=cold)
             if flight is None:
@@ -237,10 +208,8 @@ class LiveEntry:
         self._lock = threading.Lock()
         self._flight = None
         self.callbacks.after_fork()
-        self._candidates.after_fork()
+        self._supply.after_fork()
         self._looking.after_fork()
-        if self._overlap is not None:
-            self._overlap.after_fork()
         # Also where a thread of the parent was between swapping the first value in and saying so.
         if not (self.loaded and self._state.static):
             self.last_good = make_cold(self.handle) or self.last_good
@@ -271,11 +240,8 @@ class LiveEntry:
     def _stand_in(self) -> tuple[HeldValue[Any] | None, Substitute]:
         if self.last_good is not None or self.declaration.fallback != "environment":
             return self.last_good, "inherited"
-        text = self._around.environ.get(self.declaration.name.secret)
-        if not text:
-            return None, "environment"
         try:
-            return self._candidates.make(0, text.encode("utf-8", "surrogateescape")), "environment"
+            return self._supply.from_environment(), "environment"
         except ValueRejected as exc:
             self.trouble = f"{self.trouble}; and the environment variable of that name: {exc}"
             return None, "environment"
@@ -287,7 +253,7 @@ class LiveEntry:
         self.report.path, self.report.since = path, self._around.wall()
         self.report.substitute = self.report.would = None
 
-    def _enter(self, *, read: bool, climb: bool, cold: bool) -> tuple[_Flight | None, Any, bool]:
+    def _enter(self, *, read: bool, climb: bool, cold: bool) -> tuple[Flight | None, Any, bool]:
         with self._lock:
             if cold and self.loaded:  # by somebody else, after this caller had found it cold
                 return None, Rest(Verdict.SERVED), False
@@ -299,10 +265,10 @@ class LiveEntry:
             if isinstance(effect, Rest):
                 self._rest(effect)
                 return None, effect, False
-            self._flight = _Flight()
+            self._flight = Flight()
             return self._flight, effect, True
 
-    def _fly(self, flight: _Flight, effect: Any, deadline: float, path: str) -> Rest:
+    def _fly(self, flight: Flight, effect: Any, deadline: float, path: str) -> Rest:
         payloads: dict[int, bytes] = {}
         rest: Rest | None = None
         try:
@@ -343,7 +309,7 @@ class LiveEntry:
     def _adopt(self, adopt: Adopt, payloads: dict[int, bytes], deadline: float, path: str) -> Input:
         number = adopt.held.number
         try:
-            held = self._candidates.try_out(number, payloads[number])
+            held = self._supply.try_out(number, payloads[number])
         except ValueRejected as exc:
             self.trouble = f"version {number}: {exc}"
             return Rejected(number)
@@ -355,8 +321,8 @@ class LiveEntry:
         # In a forked child what it inherited may be of the same number and another life.
         changed = before is not None and (self.loaded or before != number or self.last_good not in (None, held))
         self._adopted = number, _digest(payloads[number])
-        if self._overlap is not None:
-            self._accept_before(self._overlap, number, deadline)
+        served = (self._served[1] or self.last_good) if self._state.current else None
+        self._supply.replaced(served, number, self.knowledge, deadline=deadline)
         self._serve(held, changed=changed, path=path)
         self._say(number, before, path)
         self.callbacks.changed()
@@ -368,14 +334,6 @@ class LiveEntry:
         say_adopted(
             self._around.voice, name, number, before=before, path=path, observed=observed, **{**declared, **took}
         )
-
-    def _accept_before(self, overlap: Overlap, number: int, deadline: float) -> None:
-        served = self._served[1] or self.last_good
-        if served is not None and self._state.current and served.version not in (0, number):
-            overlap.add(served, successor=number, knowledge=self.knowledge)
-        if self.declaration.pin == LATEST:
-            previous = Predecessor(self.declaration.name, self._around, self._candidates, overlap)
-            previous.fill(number, self.knowledge, deadline=deadline)
 
     def _before(self) -> int | None:
         held = self._served[1] or self.last_good

@@ -1,5 +1,5 @@
-"""The same load on each pool, bound to a secret or not: short transactions without a pause on a pool that is too small,
-and now and then a connection is lost, as networks do, so that others are opened all the time."""
+"""The same load on each pool, bound to a secret or not: short transactions without a pause, and now and then a
+connection is lost, as networks do, so that others are opened all the time."""
 
 import asyncio
 import contextlib
@@ -21,15 +21,16 @@ from receiver.bind import redis as bind_redis
 from receiver.bind import sqlalchemy as bind_sqlalchemy
 
 
-#: How many run transactions at the same time, and how many connections a pool may have.
+#: How many run transactions at the same time, and how many connections a pool may have: no fewer, since some pools are
+#: not fair, and on a busy machine one who waits is passed over for so long that it gives up, whatever its password.
 WORKERS = 8
-SIZE = 6
+SIZE = 8
 
 #: Each transaction of a worker whose number this divides loses its connection when it is done.
 LOST = 8
 
 #: How long a pool may let its users wait for a connection, in seconds; less where nobody mends it.
-PATIENCE, BARE_PATIENCE = 10.0, 1.0
+PATIENCE, BARE_PATIENCE = 30.0, 1.0
 
 #: One transaction; the point is that it takes its connection a while.
 QUERY = "SELECT count(*) FROM generate_series(1, 200)"
@@ -98,7 +99,7 @@ class SQLAlchemy:
     def __init__(self, rotation, *, bound):
         user, password = rotation.first
         url = rotation.server.dsn(user, password, scheme="postgresql+psycopg")
-        self.engine = sqlalchemy.create_engine(url, pool_size=3, max_overflow=SIZE - 3, pool_timeout=PATIENCE)
+        self.engine = sqlalchemy.create_engine(url, pool_size=4, max_overflow=SIZE - 4, pool_timeout=PATIENCE)
         if bound:
             bind_sqlalchemy.follow(self.engine, rotation.secret)
 
@@ -226,7 +227,7 @@ class AsyncSQLAlchemy:
         self = cls()
         user, password = rotation.first
         url = rotation.server.dsn(user, password, scheme="postgresql+asyncpg")
-        self.engine = create_async_engine(url, pool_size=3, max_overflow=SIZE - 3, pool_timeout=PATIENCE)
+        self.engine = create_async_engine(url, pool_size=4, max_overflow=SIZE - 4, pool_timeout=PATIENCE)
         if bound:
             bind_sqlalchemy.follow(self.engine, rotation.secret)
         return self

@@ -170,7 +170,7 @@ def test_an_old_value_is_let_go_of_though_nobody_asks(cache, source, wall, tick)
     wall.ahead += 61
     tick(cache)
 
-    overlap = cache._registry.all()[0]._overlap
+    overlap = cache._registry.all()[0]._supply._overlap
     assert (set(), "two") == (overlap.numbers(), key.value)
 
 
