@@ -41,11 +41,11 @@ def rows(plan: Plan) -> list[Row]:
         for name in ("ROTATED", "FLOOR", "READ"):
             cloud.create_secret(name, b"value", topic=name)
         with contextlib.ExitStack() as running:
-            reader = running.enter_context(_script("bare.py", told, "read"))
-            bare = running.enter_context(_script("bare.py", told))
-            readers = [running.enter_context(_script("reader.py", told)) for _ in range(_WORKERS)]
+            reader = running.enter_context(script("bare.py", told, "read"))
+            bare = running.enter_context(script("bare.py", told))
+            readers = [running.enter_context(script("reader.py", told)) for _ in range(_WORKERS)]
             service = running.enter_context(_service(told))
-            _hear(heard, version=1, count=_WORKERS)
+            hear(heard, version=1, count=_WORKERS)
             cloud.push_to(f"http://127.0.0.1:{reader}/", topic="READ", name="reader", audience=AUDIENCE)
             cloud.push_to(service, topic="ROTATED", name="service", audience=AUDIENCE)
             calls = {
@@ -65,10 +65,10 @@ def _post_and_read(cloud: LocalCloud, heard: socket.socket, bare: int, readers: 
         connection.request("POST", "/", version)
         connection.getresponse().read()
         connection.close()
-        _hear(heard, version=0, count=1)
+        hear(heard, version=0, count=1)
         for port in readers:
             heard.sendto(version.encode(), ("127.0.0.1", port))
-        return _hear(heard, version=0, count=len(readers)) - start
+        return hear(heard, version=0, count=len(readers)) - start
 
     return call
 
@@ -78,12 +78,12 @@ def _rotation(cloud: LocalCloud, heard: socket.socket, name: str, *, count: int)
         time.sleep(_PAUSE)
         start = time.monotonic_ns()
         version = cloud.add_version(name, b"value")
-        return _hear(heard, version=version, count=count) - start
+        return hear(heard, version=version, count=count) - start
 
     return call
 
 
-def _hear(heard: socket.socket, *, version: int, count: int) -> int:
+def hear(heard: socket.socket, *, version: int, count: int) -> int:
     """Wait until so many have told of this version; returns when the last of them had it."""
     told: list[int] = []
     while len(told) < count:
@@ -94,7 +94,7 @@ def _hear(heard: socket.socket, *, version: int, count: int) -> int:
 
 
 @contextlib.contextmanager
-def _script(name: str, told: int, *how: str) -> Iterator[int]:
+def script(name: str, told: int, *how: str) -> Iterator[int]:
     """Run a script of this directory; gives the port that it prints."""
     command = [sys.executable, str(_HERE / name), str(told), *how]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
