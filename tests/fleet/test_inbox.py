@@ -34,6 +34,9 @@ class Follower:
             raise self.fail
         return self.spread
 
+    def serves(self, name, number):
+        return True
+
 
 @pytest.fixture
 def follower():
