@@ -61,6 +61,7 @@ class History:
             self._retained[topic.name].append(message)
             self._journal.message("retained", topic.name, message.id, message)
             self.drop_old(topic)
+        self._expire()
         for snapshot in self._snapshots.values():
             if snapshot.message.topic == topic.name:
                 snapshot.waiting[message.id] = message

@@ -168,7 +168,7 @@ def _wait(
     with backlog.changed:
         backlog.pulls += 1
         try:
-            while not (gone.is_set() or backlog.closed):
+            while not (gone.is_set() or backlog.closed or subscription.message.detached):
                 most = room()
                 if most > 0 and (leases := backlog.take(most, seconds)):
                     return leases

@@ -159,8 +159,8 @@ class Subscription:
     def buried(self, number: int, message: Message, *, done: bool) -> None:
         """Note that a message has gone to another topic; where there was none any more, it stays here."""
         with self.backlog.changed:
-            if self.backlog.closed:
-                return
+            if not done and self.backlog.closed:
+                return  # a restart finds it where it was
             if not done:
                 self.backlog.put(message)
             self._keeping.gone(number)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import threading
 from datetime import timedelta
 
 import grpc
@@ -99,6 +100,24 @@ def test_detached(cloud, publisher, subscriber):
     ):
         with pytest.raises(exceptions.FailedPrecondition):
             call()
+
+
+def test_detaching_ends_what_waits(publisher, subscriber):
+    """A stream that waits ends with an error as soon as its subscription is detached."""
+    over = threading.Event()
+
+    def requests():
+        yield pubsub.StreamingPullRequest(subscription=SUBSCRIPTION, stream_ack_deadline_seconds=10)
+        over.wait(10)
+
+    stream = subscriber.streaming_pull(requests=requests(), timeout=20)
+    publisher.publish(TOPIC, b"x").result()
+    assert next(iter(stream)).received_messages
+    publisher.detach_subscription(request={"subscription": SUBSCRIPTION})
+
+    with pytest.raises(exceptions.FailedPrecondition, match="detached"):
+        next(iter(stream))
+    over.set()
 
 
 def test_snapshots_end(cloud, publisher, subscriber):

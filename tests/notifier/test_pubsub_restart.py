@@ -116,6 +116,29 @@ def test_what_is_sought(lives, before, wall):
     assert [b"later"] == data(pull(subscriber))
 
 
+def test_dead_letters(lives, before):
+    """A message that is buried waits in one place or the other at every moment, and in the end in one only."""
+    journal, publisher, subscriber = before
+    grave = f"{TOPIC}-graves"
+    publisher.create_topic(name=grave)
+    subscriber.create_subscription(name=f"{SUBSCRIPTION}-graves", topic=grave)
+    policy = {"dead_letter_topic": grave, "max_delivery_attempts": 5}
+    change = {"name": SUBSCRIPTION, "dead_letter_policy": policy}
+    subscriber.update_subscription(subscription=change, update_mask={"paths": ["dead_letter_policy", "retry_policy"]})
+    publisher.publish(TOPIC, b"x").result()
+    for _ in range(5):
+        (received,) = pull(subscriber)
+        seen = {key.partition("#")[0] for kind, key in journal.durable if kind == "waiting"}
+        assert {SUBSCRIPTION} == seen
+        subscriber.modify_ack_deadline(subscription=SUBSCRIPTION, ack_ids=[received.ack_id], ack_deadline_seconds=0)
+    buried = subscriber.pull(subscription=f"{SUBSCRIPTION}-graves", max_messages=1, timeout=5).received_messages
+    assert [b"x"] == data(buried)
+    _, subscriber = lives(journal.crash())
+
+    again = subscriber.pull(subscription=f"{SUBSCRIPTION}-graves", max_messages=1, timeout=5).received_messages
+    assert [b"x"] == data(again)
+
+
 def test_what_has_gone_leaves_nothing(lives, before):
     """A deleted topic, subscription and snapshot leave no record behind."""
     journal, publisher, subscriber = before
