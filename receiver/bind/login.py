@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, Generic, TypeVar
 
 from ..errors import KeyturnError
-from ..secret import ColdSecret, HeldValue
+from ..secret import HeldValue, HotSecret
 from .followed import Followed
 
 
@@ -154,7 +154,7 @@ async def log_in_async(
 
 
 async def held_without_blocking(followed: Followed[_T]) -> HeldValue[_T]:
-    """What is held, loaded on another thread where it has not been yet."""
-    if isinstance(followed, ColdSecret):
-        return await asyncio.to_thread(lambda: followed.held)
-    return followed.held
+    """What is held, read on another thread where reading may load."""
+    if isinstance(followed, HotSecret):
+        return followed.held
+    return await asyncio.to_thread(lambda: followed.held)

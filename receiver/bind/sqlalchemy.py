@@ -23,7 +23,7 @@ from ..errors import KeyturnError
 from ..secret import HeldValue
 from ..threads import spawn
 from .followed import Credentials, Followed, credentials_of
-from .login import PATIENCE, log_in
+from .login import PATIENCE, held_without_blocking, log_in
 
 
 if TYPE_CHECKING:
@@ -132,6 +132,7 @@ class _Follower:
 
         if dialect.is_async:
             self._loop = asyncio.get_running_loop()
+            await_only(held_without_blocking(self._secret))
             made, held = log_in(self._secret, connect, patience=self._patience, look=self._look, wait=_sleep)
         else:
             made, held = log_in(self._secret, connect, patience=self._patience)

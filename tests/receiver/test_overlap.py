@@ -174,7 +174,7 @@ def test_an_old_value_is_let_go_of_though_nobody_asks(cache, source, wall, tick)
     assert (set(), "two") == (overlap.numbers(), key.value)
 
 
-def test_a_look_costs_one_access_and_finds_what_no_event_announced(cache, source):
+def test_a_look_costs_one_access_and_finds_what_no_event_announced(cache, source, clock):
     """It asks for the next number alone, and swaps in what it finds."""
     key = cache.secret("API_KEY")
     cache.load()
@@ -182,9 +182,23 @@ def test_a_look_costs_one_access_and_finds_what_no_event_announced(cache, source
     assert not key.look()
     assert [("API_KEY", "2")] == source.calls[before:]
     source.add("API_KEY", "two")
-    time.sleep(0)  # the next look is due a tenth of a second later, which `until` waits for
+    assert not key.look(), "a tenth of a second later at the earliest"
+    clock.ahead += 0.1
+
+    assert key.look()
+    assert "two" == key.value
+
+
+def test_what_a_look_finds_is_told_to_the_other_workers(make, source, tmp_path):
+    """One worker is refused and looks; its siblings move too, without being refused first."""
+    workers = [make(run_dir=str(tmp_path / "one container")) for _ in range(2)]
+    keys = [worker.secret("API_KEY") for worker in workers]
+    for worker in workers:
+        worker.load()
+    source.add("API_KEY", "two")
+    assert keys[0].look()
 
     until = time.monotonic() + 5
-    while not key.look() and time.monotonic() < until:
+    while keys[1].value != "two" and time.monotonic() < until:
         time.sleep(0.01)
-    assert "two" == key.value
+    assert ("two", "two") == (keys[0].value, keys[1].value)
