@@ -74,29 +74,41 @@ class SecretManager:
         audited: Callable[[Entry], None] = nowhere,
         journal: Journal | None = None,
     ) -> None:
-        self.log = AccessLog(wall=wall)
-        self.audit = AuditLog(wall=wall, project=project, sink=audited)
         journal = journal or Forgetful()
         kept = SecretJournal(journal)
         saved = kept.read()
-        self._store = store = SecretStore(wall=wall, journal=kept, saved=saved)
+        # What can fail comes first: nothing runs yet.
+        self._server = Server("secret-manager", port=port, address=address, services={})
+        self.host = self._server.host
+        self.log = AccessLog(wall=wall)
+        self.audit = AuditLog(wall=wall, project=project, sink=audited)
+        self._store = SecretStore(wall=wall, journal=kept, saved=saved)
         self._faults = AccessFaults()
         self._notifications = Notifications(topics, report=report)
         self._quotas = Quotas(wall=wall)
-        self._policies = Policies(store)
+        self._policies = Policies(self._store)
         managed = ManagedRotation(
-            store=store, notifications=self._notifications, report=report, journal=kept, saved=saved
+            store=self._store, notifications=self._notifications, report=report, journal=kept, saved=saved
         )
+        self._due = Due(
+            store=self._store, notifications=self._notifications, wall=wall, report=report, rotated=managed.due
+        )
+        self._gate = self._gate_to(managed, report=report, wall=wall, flush=journal.flush)
+        callers = callers or Callers(keys=_no_keys, wall=wall)
+        self._server._server.add_generic_rpc_handlers(handlers(self._gate, callers))
+        self._rest = rest_server(self._gate, callers, address=address)
+        self.rest_url = self._rest.url
+
+    def _gate_to(self, managed: ManagedRotation, *, report: Report, wall: Wall, flush: Callable[[], None]) -> Gate:
         secrets = SecretService(
-            store=store,
+            store=self._store,
             notifications=self._notifications,
             log=self.log,
             faults=self._faults,
             report=report,
             wall=wall,
         )
-        self._due = Due(store=store, notifications=self._notifications, wall=wall, report=report, rotated=managed.due)
-        self._gate = Gate(
+        return Gate(
             {**secrets.methods(), **managed.methods(), **self._policies.methods(), **Places().methods()},
             due=self._due,
             quotas=self._quotas,
@@ -104,14 +116,8 @@ class SecretManager:
             audit=self.audit,
             log=self.log,
             report=report,
-            flush=journal.flush,
+            flush=flush,
         )
-        callers = callers or Callers(keys=_no_keys, wall=wall)
-        self._server = Server("secret-manager", port=port, address=address, services={})
-        self._server._server.add_generic_rpc_handlers(handlers(self._gate, callers))
-        self.host = self._server.host
-        self._rest = rest_server(self._gate, callers, address=address)
-        self.rest_url = self._rest.url
 
     def stop(self) -> None:
         """Let go what hangs, and end."""
