@@ -4,7 +4,7 @@ import pytest
 
 from receiver import Manifest
 
-from .harness import ROOT
+from .harness import ROOT, Terraform
 
 
 # The first test of a machine installs what all need.
@@ -55,16 +55,20 @@ ROLES = "projects/demo-project/roles/keyturn."
 
 
 @pytest.fixture(scope="module")
-def applied(attached, tmp_path_factory):
-    """What stands in the state after an apply, by type; nothing is called."""
-    from .harness import Terraform
-
+def terraform(attached, tmp_path_factory):
+    """The module, applied into the state; nothing is called."""
     folder = tmp_path_factory.mktemp("rights")
     (folder / "main.tf").write_text(ROOT_MODULE)
     (folder / "secrets.yaml").write_text(MANIFEST)
     terraform = Terraform(folder, **attached())
     terraform("init")
     terraform("apply", "-auto-approve")
+    return terraform
+
+
+@pytest.fixture(scope="module")
+def applied(terraform):
+    """What stands in the state, by type."""
     found = {}
     for resource in terraform.json("show", "-json")["values"]["root_module"]["child_modules"][0]["resources"]:
         found.setdefault(resource["type"].removeprefix("google_"), []).append(resource["values"])
@@ -203,3 +207,38 @@ def test_nothing_else_is_made(applied):
         "service_account": 1,
         "service_account_iam_member": 1,
     } == {kind: len(many) for kind, many in applied.items()}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changes"),
+    [
+        ("[shop, worker]", "[shop]", {("accessor", "API_KEY/shared-service", "delete")}),
+        (
+            "OLD_LOGIN: {used_by: [shop],",
+            "OLD_LOGIN: {used_by: [shop], labels: {team: pay},",
+            {("this", "OLD_LOGIN", "update"), ("candidate", "OLD_LOGIN", "update")},
+        ),
+        ("period: 30d", "period: 31d", {("this", "DB_LOGIN", "update")}),
+        (
+            "  DB_ADMIN: {",
+            "  NEW_KEY: {used_by: [shop]}\n  DB_ADMIN: {",
+            {("this", "NEW_KEY", "create"), ("accessor", "NEW_KEY/shop-service", "create")},
+        ),
+    ],
+    ids=["user", "label", "period", "secret"],
+)
+def test_a_change_changes_what_it_is_about(terraform, old, new, changes):
+    """One line of the manifest is one secret's, or one right; a secret is changed in place, never replaced."""
+    manifest = terraform.folder / "secrets.yaml"
+    assert old in MANIFEST
+    manifest.write_text(MANIFEST.replace(old, new))
+    try:
+        plan = terraform.plan()
+    finally:
+        manifest.write_text(MANIFEST)
+
+    assert changes == {
+        (change["name"], str(change.get("index")).partition("@")[0], *change["change"]["actions"])
+        for change in plan["resource_changes"]
+        if change["change"]["actions"] != ["no-op"]
+    }
