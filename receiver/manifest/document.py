@@ -14,7 +14,7 @@ from typing import Any, Final
 from .problems import Problem
 
 
-#: Bytes: the manifest of a thousand secrets is a tenth of it.
+#: Bytes, or characters: the manifest of a thousand secrets is a tenth of it.
 LARGEST: Final = 1024 * 1024
 #: Levels: the shape has five.
 DEEPEST: Final = 16
@@ -72,7 +72,7 @@ def read(text: str) -> Node:
     if len(text) > LARGEST:
         raise Unreadable(Problem(1, 1, f"a manifest has at most {LARGEST} characters"))
     if (directive := _DIRECTIVE.match(text)) is not None:
-        raise Unreadable(Problem(*_place(text, directive.end() - 1), "directives (%NAME) are not used in a manifest"))
+        raise Unreadable(Problem(*place(text, directive.end() - 1), "directives (%NAME) are not used in a manifest"))
     failure: Problem
     try:
         loader = yaml.SafeLoader(text)
@@ -89,7 +89,7 @@ def read(text: str) -> Node:
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         failure = Problem(line, column, f"not YAML: {_shortly(exc.problem or exc.context)}")
     except yaml.YAMLError as exc:
-        line, column = _place(text, getattr(exc, "position", 0))
+        line, column = place(text, getattr(exc, "position", 0))
         failure = Problem(line, column, "not YAML: a character that it does not allow")
     except RecursionError:
         failure = Problem(1, 1, "nested too deeply")
@@ -173,6 +173,7 @@ def _shortly(said: str | None) -> str:
     return words.split("'")[0].strip() if words.startswith(("found", "could")) else words
 
 
-def _place(text: str, position: int) -> tuple[int, int]:
+def place(text: str, position: int) -> tuple[int, int]:
+    """Line and column of a position, both from 1."""
     before = text[:position]
     return before.count("\n") + 1, position - before.rfind("\n")

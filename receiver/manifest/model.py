@@ -8,7 +8,7 @@ from typing import Any, Self
 from ..errors import ConfigurationError
 from .build import built
 from .checking import Checker
-from .document import LARGEST, Node, Unreadable, read
+from .document import LARGEST, Node, Unreadable, place, read
 from .draft import draft, found
 from .problems import ManifestError, Problem
 from .relations import relate
@@ -50,14 +50,16 @@ class Manifest:
         """
         try:
             with Path(path).open("rb") as file:
-                # One more than is taken, so that `parse` refuses what is larger, and no more is read.
-                text = file.read(LARGEST + 1).decode()
+                data = file.read(LARGEST + 1)
         except OSError as exc:
             raise ManifestError(str(path), [Problem(1, 1, f"cannot be read: {exc.strerror}")]) from None
-        except UnicodeDecodeError:
-            text = None
-        if text is None:
-            raise ManifestError(str(path), [Problem(1, 1, "is not UTF-8 text")])
+        if len(data) > LARGEST:
+            raise ManifestError(str(path), [Problem(1, 1, f"a manifest has at most {LARGEST} bytes")])
+        text = data.decode(errors="replace")
+        # What cannot be decoded is never repeated, and where it stands is told by what can.
+        if text.encode() != data:
+            line, column = place(text, text.find("\ufffd"))
+            raise ManifestError(str(path), [Problem(line, column, "is not UTF-8 text")])
         return cls.parse(text, source=str(path))
 
     @classmethod

@@ -199,6 +199,26 @@ def test_a_file_that_cannot_be_read_is_said(tmp_path):
             Manifest.read(path)
 
 
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"project: x\nnote: caf\xe9\n", "2:10: is not UTF-8 text"),
+        ("project: \u00fcber".encode("utf-16"), "1:1: is not UTF-8 text"),
+        (b"#" * 1024 * 1024 + "\u00e9".encode(), "1:1: a manifest has at most 1048576 bytes"),
+        (b"project: x\n\x00", "2:1: not YAML: a character that it does not allow"),
+    ],
+    ids=["latin-1", "utf-16", "large", "nul"],
+)
+def test_bytes_that_are_no_manifest_are_said_with_their_place(tmp_path, data, said):
+    """Another encoding, too much of it, or what is no text at all."""
+    path = tmp_path / "secrets.yaml"
+    path.write_bytes(data)
+    with pytest.raises(ManifestError) as raised:
+        Manifest.read(path)
+
+    assert f"{path}:{said}" == str(raised.value)
+
+
 def test_a_service_takes_its_entries_from_it(tmp_path):
     """`SecretCache.from_manifest` declares what the manifest gives to the service, and nothing else."""
     (tmp_path / "secrets.yaml").write_text(GOOD)
