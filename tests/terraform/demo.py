@@ -11,7 +11,7 @@ import pytest
 from notifier.local.cloud import LocalCloud
 
 from .harness import Terraform, installed
-from .scene import PROJECT, WORKERS, laid_out, serving
+from .scene import PROJECT, WORKERS, existing, laid_out, serving
 
 
 def main():
@@ -24,7 +24,7 @@ def main():
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     with LocalCloud(project=PROJECT) as cloud, tempfile.TemporaryDirectory(prefix="keyturn-terraform-") as name:
-        cloud.create_secret("OLD_KEY", b"OLD_KEY-1")
+        existing(cloud)
         folder = Path(name)
         text, variables = laid_out(cloud, port, folder)
         (folder / "main.tf").write_text(text)

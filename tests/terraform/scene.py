@@ -33,6 +33,10 @@ secrets:
   OLD_KEY:
     used_by: [shop]
     existing: true
+  OLD_REGIONAL_KEY:
+    used_by: [shop]
+    existing: true
+    location: europe-west4
 """
 ROOT_MODULE = """\
 variable "endpoints" {{ type = map(string) }}
@@ -57,7 +61,25 @@ import {{
   to       = module.keyturn.google_secret_manager_secret.this[each.key]
   id       = each.value
 }}
+
+import {{
+  for_each = module.keyturn.existing.regional
+  to       = module.keyturn.google_secret_manager_regional_secret.this[each.key]
+  id       = each.value
+}}
 """
+
+
+def existing(cloud):
+    """Two secrets that were there before: one replicated as somebody chose, with a label, and a regional one."""
+    replicas = {"user_managed": {"replicas": [{"location": "us-central1"}]}}
+    cloud.secret_manager_client().create_secret(
+        parent=f"projects/{PROJECT}",
+        secret_id="OLD_KEY",
+        secret={"replication": replicas, "labels": {"theirs": "x"}},
+    )
+    cloud.add_version("OLD_KEY", b"OLD_KEY-1")
+    cloud.create_secret("OLD_REGIONAL_KEY", b"OLD_REGIONAL_KEY-1", location="europe-west4")
 
 
 def laid_out(cloud, port, folder):

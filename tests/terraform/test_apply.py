@@ -8,7 +8,7 @@ import requests
 from notifier.local.cloud import LocalCloud
 
 from .harness import resources
-from .scene import PROJECT, laid_out, serving
+from .scene import PROJECT, existing, laid_out, serving
 
 
 # The first test of a machine installs what all need.
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.timeout(600)
 @pytest.fixture
 def cloud():
     with LocalCloud(project=PROJECT) as running:
-        running.create_secret("OLD_KEY", b"OLD_KEY-1")
+        existing(running)
         yield running
 
 
@@ -39,6 +39,7 @@ def shop(cloud, root, port, tmp_path):
 def test_what_is_applied_works_stays_and_goes(cloud, shop, port, tmp_path):
     """From nothing to a value in every worker; then no change, drift that is seen, and nothing left behind."""
     shop("apply", "-auto-approve")
+    stays(cloud)
     for name, location in (("API_KEY", ""), ("REGIONAL_KEY", "europe-west1")):
         cloud.add_version(name, f"{name}-1".encode(), location=location)
 
@@ -57,6 +58,19 @@ def test_what_is_applied_works_stays_and_goes(cloud, shop, port, tmp_path):
     drifts(cloud, shop)
     rotates(cloud, shop, tmp_path / "secrets.yaml")
     ends(cloud, shop)
+
+
+def stays(cloud):
+    """What was there before is taken in as it is: its versions, replication and labels; it only gets the topic."""
+    client = cloud.secret_manager_client()
+    old = client.get_secret(name=cloud.secret("OLD_KEY"))
+    regional = client.get_secret(name=cloud.secret("OLD_REGIONAL_KEY", location="europe-west4"))
+
+    assert ["us-central1"] == [replica.location for replica in old.replication.user_managed.replicas]
+    assert {"theirs": "x"} == old.labels
+    for secret in (old, regional):
+        assert [cloud.topic("secret-events")] == [topic.name for topic in secret.topics]
+        assert client.access_secret_version(name=f"{secret.name}/versions/1").payload.data
 
 
 def drifts(cloud, shop):
@@ -119,6 +133,6 @@ def ends(cloud, shop):
     project = f"projects/{PROJECT}"
     assert [] == list(cloud.publisher().list_topics(project=project))
     assert [] == list(cloud.subscriber().list_subscriptions(project=project))
-    for parent in (project, f"{project}/locations/europe-west1"):
+    for parent in (project, f"{project}/locations/europe-west1", f"{project}/locations/europe-west4"):
         assert [] == list(cloud.secret_manager_client().list_secrets(parent=parent))
     assert "" == shop("state", "list")
