@@ -16,7 +16,18 @@ from typing import Any, Final
 from timing import Plan, Row
 
 
-GROUPS: Final = ("reading", "fencing", "pushing", "serving", "rotating", "fleet", "starting", "weighing", "emulated")
+GROUPS: Final = (
+    "reading",
+    "fencing",
+    "pushing",
+    "serving",
+    "rotating",
+    "fleet",
+    "starting",
+    "weighing",
+    "observing",
+    "emulated",
+)
 _HEADINGS: Final = ("path", "beside", "median", "p99", "its median", "its p99", "ratio", "reach", "holds")
 _RESULTS: Final = Path(".bench/results.json")
 

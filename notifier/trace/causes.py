@@ -2,7 +2,7 @@
 
 from typing import Final, NamedTuple
 
-from .signs import Trouble
+from .registers import Trouble
 
 
 class Cause(NamedTuple):

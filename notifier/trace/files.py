@@ -4,7 +4,7 @@ Whatever cannot be read is handed on as None, to be counted; nothing in a file e
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO, Any, Final
 
 
@@ -32,7 +32,7 @@ def read(stream: IO[bytes]) -> Iterator[Any]:
 
 
 def _lines(line: bytes, stream: IO[bytes]) -> Iterator[Any]:
-    decode = json.JSONDecoder().decode
+    decode = _decoder()
     while line:
         if len(line) > LONGEST and not line.endswith(b"\n"):
             while line and not line.endswith(b"\n"):
@@ -40,10 +40,20 @@ def _lines(line: bytes, stream: IO[bytes]) -> Iterator[Any]:
             yield None
         elif not line.isspace():
             try:
-                yield decode(line.decode(errors="replace"))
+                yield decode(line)
             except (ValueError, RecursionError):
                 yield None
         line = stream.readline(LONGEST + 1)
+
+
+def _decoder() -> Callable[[bytes], Any]:
+    """What reads a line, or raises a ValueError."""
+    try:
+        from orjson import loads
+    except ModuleNotFoundError:
+        scan = json.JSONDecoder().decode
+        return lambda line: scan(line.decode())
+    return loads
 
 
 def _array(buffer: bytes, stream: IO[bytes]) -> Iterator[Any]:

@@ -24,7 +24,8 @@ from typing import Any, Final
 from .acts import Act, Acts, usable
 from .answer import InstanceState, Question, Report, State, Step
 from .causes import FIXED, PASSED_OVER, SILENT, SOME_WORKERS, UNHEARD, Cause, of_trouble
-from .signs import Adoption, Instance, Signs, Worker
+from .registers import Adoption, Instance, Worker
+from .signs import Signs
 from .times import MINUTE, SECOND
 from .verdict import Judged, by_service, judge
 
@@ -58,6 +59,7 @@ def report(entries: Iterable[object], question: Question) -> Report:
         elif "event" in entry:
             read["receivers"] += signs.note(entry, entry)
     acts.settle()
+    signs.settle()
     return _Judge(question, signs, acts).report(read)
 
 
@@ -130,7 +132,7 @@ class _Judge:
             adoption.at - round(adoption.event_ms * _MS)
             for instance in self._signs.all()
             for worker in instance.workers.values()
-            for (project, version), adoption in worker.adopted.items()
+            for (version, project), adoption in worker.adopted.items()
             if project in self._acts.spelt and version == self._version and adoption.event_ms is not None
         ]
         return min(stamps, default=None)
@@ -247,7 +249,7 @@ class _Judge:
         target = self._version or 0
         return [
             adoption
-            for (project, version), adoption in sorted(worker.adopted.items(), key=lambda item: item[0][1])
+            for (version, project), adoption in sorted(worker.adopted.items())
             if project in self._acts.spelt and version >= target and adoption.at > self._acts.deleted
         ]
 
@@ -275,7 +277,7 @@ class _Judge:
     def _called_back(self, worker: Worker) -> int | None:
         found = [
             at
-            for (project, version), (at,) in worker.called_back.items()
+            for (version, project), (at,) in worker.called_back.items()
             if project in self._acts.spelt and version == self._version
         ]
         return max(found, default=None)
@@ -285,7 +287,7 @@ class _Judge:
             _earlier(push.at, push.publish_ms)
             for one in seen
             for worker in one.instance.workers.values()
-            for (_, version), push in worker.pushed.items()
+            for (version, _), push in worker.pushed.items()
             if version == self._version
         ]
         return min((moment for moment in moments if moment is not None), default=None)

@@ -7,10 +7,10 @@ call: who lived in it then. Whatever is not of the form that a receiver writes i
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from .forms import inner, log_project, milliseconds, numeral, secret_name, text, version_name, whole
+from .registers import Adoption, Followed, Instance, Of, Push, Trouble, Word, Worker
 from .times import nanoseconds
 
 
@@ -36,106 +36,11 @@ PRELOAD: Final = "preload"
 #: Of each worker the adoptions of so many versions are kept, the highest, beside the one that is asked for.
 KEPT: Final = 4
 
+#: So many spellings of secrets are remembered; a project has some hundreds.
+_REMEMBERED: Final = 4096
+
 #: What tells apart instances of equal names: GKE's clusters and namespaces.
 _PLACE: Final = ("location", "cluster_name", "namespace_name")
-
-
-class Word(NamedTuple):
-    """Which version a worker said that it serves: compared as a tuple, so of two at one moment the lower one counts."""
-
-    at: int
-    lowness: int
-
-    @property
-    def version(self) -> int:
-        """The version."""
-        return -self.lowness
-
-
-class Adoption(NamedTuple):
-    """The first entry by which a worker said that it had taken a version."""
-
-    at: int
-    previous: int
-    path: str
-    event_ms: float | None
-    arrival_ms: float | None
-    fetch_ms: float | None
-
-
-class Trouble(NamedTuple):
-    """The newest entry by which a worker said why it does not follow; compared as a tuple."""
-
-    at: int
-    event: str
-    text: str
-
-
-class Push(NamedTuple):
-    """The first entry by which a worker said that it had answered a push."""
-
-    at: int
-    publish_ms: float | None
-
-
-#: A project, and whether the entry never follows (static, or pinned).
-Followed = tuple[str, bool]
-#: A project and a version.
-Of = tuple[str, int]
-
-
-@dataclass(slots=True)
-class Worker:
-    """What one worker said. Moments in nanoseconds by its own clock; the second of `first` is by Cloud Logging's."""
-
-    pid: str = ""
-    first: tuple[int, int] = (2**63, 2**63)
-    last: int = 0
-    stopped: int = 0
-    words: dict[Followed, Word] = field(default_factory=dict)
-    adopted: dict[Of, Adoption] = field(default_factory=dict)
-    called_back: dict[Of, tuple[int]] = field(default_factory=dict)
-    pushed: dict[Of, Push] = field(default_factory=dict)
-    trouble: dict[str, Trouble] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Instance:
-    """What the workers of one instance said, and who they were at its newest roll call (its moment, number, names)."""
-
-    naming: tuple[str, str, str] = ("", "", "")
-    workers: dict[str, Worker] = field(default_factory=dict)
-    roll: tuple[int, int, tuple[str, ...]] = (0, 0, ())
-    by_member: bool = False
-
-    @property
-    def name(self) -> str:
-        """What it is called."""
-        return self.naming[0]
-
-    @property
-    def service(self) -> str:
-        """The service that it is of."""
-        return self.naming[1]
-
-    @property
-    def revision(self) -> str:
-        """The revision that it is of."""
-        return self.naming[2]
-
-    @property
-    def last(self) -> int:
-        """When something was last heard of it."""
-        return max((worker.last for worker in self.workers.values()), default=0)
-
-
-class _Said(NamedTuple):
-    """One entry."""
-
-    event: str
-    entry: Mapping[str, Any]
-    payload: Mapping[str, Any]
-    at: int
 
 
 class Signs:
@@ -151,6 +56,9 @@ class Signs:
         self._named = (location, secret)
         self._version = version
         self._instances: dict[tuple[str, ...], Instance] = {}
+        # Who speaks is mostly known already: found by the three names of an entry, whatever their form.
+        self._known: dict[tuple[object, object, object], tuple[Instance, Worker]] = {}
+        self._projects: dict[str, tuple[str | None]] = {}
 
     def note(self, entry: Mapping[str, Any], payload: Mapping[str, Any]) -> bool:
         """Take in one entry; says whether it is a receiver's.
@@ -160,21 +68,24 @@ class Signs:
             payload: its structured payload.
         """
         event = payload.get("event")
-        if not isinstance(event, str) or event not in _OURS or payload.get("path") == PRELOAD:
+        if type(event) is not str or event not in _OURS:
             return False
         at = nanoseconds(entry.get("timestamp")) or nanoseconds(entry.get("time"))
-        instance = self._instance(entry, payload) if at is not None else None
-        if at is None or instance is None:
+        speaker = self._speaker(entry, payload)
+        if at is None or speaker is None:
             return False
-        said = _Said(event, entry, payload, at)
-        worker = _worker(instance, said)
-        name = secret_name(text(payload.get("secret")))
-        if name is None:
-            self._of_the_process(worker, said)
-        elif name[1:] == self._named:
-            self._of_the_secret(worker, name.project, said)
+        instance, worker = speaker
+        worker.last = max(worker.last, at)
+        if at <= worker.first[0]:
+            received = nanoseconds(entry.get("receiveTimestamp"))
+            worker.first = min(worker.first, (at, at if received is None else received))
+        project = self._project(payload.get("secret"))
+        if project is None:
+            self._of_the_process(worker, event, payload, at)
+        elif project:
+            self._of_the_secret(worker, project, event, payload, at)
         members = payload.get("members")
-        if isinstance(members, list) and at >= instance.roll[0]:
+        if type(members) is list and at >= instance.roll[0]:
             called = tuple(sorted(filter(None, map(text, members))))
             # Of two at one moment the longer one counts: nobody may be overlooked.
             instance.roll = max(instance.roll, (at, len(called), called))
@@ -183,6 +94,41 @@ class Signs:
     def all(self) -> Iterator[Instance]:
         """Every instance that was heard of."""
         return iter(self._instances.values())
+
+    def settle(self) -> None:
+        """Keep of each worker's moves what every order of the entries leaves, now that all are in."""
+        for instance in self._instances.values():
+            for worker in instance.workers.values():
+                for kept in (worker.adopted, worker.called_back, worker.pushed):
+                    self._prune(kept)
+
+    def _speaker(self, entry: Mapping[str, Any], payload: Mapping[str, Any]) -> tuple[Instance, Worker] | None:
+        names = payload.get("container"), payload.get("member"), payload.get("instance")
+        try:
+            known = self._known.get(names)
+        except TypeError:  # a list, or an object, is no name
+            known = None
+        if known is not None:
+            return known
+        instance = self._instance(entry, payload) if payload.get("path") != PRELOAD else None
+        if instance is None:
+            return None
+        found = instance, _worker(instance, payload)
+        if all(type(name) is str and name for name in names):
+            self._known[names] = found
+        return found
+
+    def _project(self, secret: object) -> str | None:
+        """The project by which an entry spells the secret; "" for another secret, None for none."""
+        if type(secret) is not str:
+            return None
+        found = self._projects.get(secret)
+        if found is None:
+            name = secret_name(secret)
+            found = (None if name is None else name.project if name[1:] == self._named else "",)
+            if len(self._projects) < _REMEMBERED:
+                self._projects[secret] = found
+        return found[0]
 
     def _instance(self, entry: Mapping[str, Any], payload: Mapping[str, Any]) -> Instance | None:
         name, container = text(payload.get("instance")), text(payload.get("container"))
@@ -207,70 +153,74 @@ class Signs:
         found.naming = max(found.naming, (name, service, revision))
         return found
 
-    def _of_the_process(self, worker: Worker, said: _Said) -> None:
-        if said.event in ENDS:
-            worker.stopped = max(worker.stopped, said.at)
-        elif said.event == "frozen":
-            _troubled(worker, "", said)
-        elif said.event == "alive":
-            for listed, fixed in ((said.payload.get("serving"), False), (said.payload.get("fixed"), True)):
+    def _of_the_process(self, worker: Worker, event: str, payload: Mapping[str, Any], at: int) -> None:
+        if event in ENDS:
+            worker.stopped = max(worker.stopped, at)
+        elif event == "frozen":
+            _troubled(worker, "", event, payload, at)
+        elif event == "alive":
+            for listed, fixed in ((payload.get("serving"), False), (payload.get("fixed"), True)):
                 for path in listed if isinstance(listed, list) else ():
                     name, number = version_name(text(path))
                     version = numeral(number)
                     if name is not None and name[1:] == self._named and version is not None:
-                        _word(worker, (name.project, fixed), version, said.at)
+                        _word(worker, (name.project, fixed), version, at)
 
-    def _of_the_secret(self, worker: Worker, project: str, said: _Said) -> None:
-        event, payload = said.event, said.payload
+    def _of_the_secret(self, worker: Worker, project: str, event: str, payload: Mapping[str, Any], at: int) -> None:
         version = whole(payload.get("version"))
         if event in TROUBLES:
             if event == "fallback_served":
-                _word(worker, (project, False), version or 0, said.at)
-            _troubled(worker, project, said)
+                _word(worker, (project, False), version or 0, at)
+            _troubled(worker, project, event, payload, at)
         elif version is None:
             return
         elif event in ADOPTIONS:
             fixed = payload.get("static") is True or payload.get("pin") is not None
-            _word(worker, (project, fixed), version, said.at)
-            self._first(worker.adopted, (project, version), said, _adoption)
+            _word(worker, (project, fixed), version, at)
+            self._first(worker.adopted, (version, project), at, _adoption, payload)
         elif event in ANSWERS:
-            self._first(worker.pushed, (project, version), said, _push)
+            self._first(worker.pushed, (version, project), at, _push, payload)
         elif event == CALLED_BACK:
-            self._first(worker.called_back, (project, version), said, _call)
+            self._first(worker.called_back, (version, project), at, _call, payload)
 
-    def _first(self, kept: dict[Of, Any], key: Of, said: _Said, read: Callable[[_Said], tuple[Any, ...]]) -> None:
+    def _first(
+        self,
+        kept: dict[Of, Any],
+        key: Of,
+        at: int,
+        read: Callable[[int, Mapping[str, Any]], Any],
+        payload: Mapping[str, Any],
+    ) -> None:
         known = kept.get(key)
-        if known is not None and known[0] < said.at:
+        if known is not None:
+            if known[0] < at:
+                return
+        elif len(kept) > KEPT and key[0] != self._version and key < min(kept):
             return
-        found = read(said)
+        found = read(at, payload)
         if known is None or _order(found) < _order(known):
             kept[key] = found
         if len(kept) > 2 * KEPT:  # seldom, and then to half
-            others = sorted((one for one in kept if one[1] != self._version), key=lambda one: (one[1], one[0]))
-            for one in others[:-KEPT]:
-                del kept[one]
+            self._prune(kept)
+
+    def _prune(self, kept: dict[Of, Any]) -> None:
+        for one in sorted(one for one in kept if one[0] != self._version)[:-KEPT]:
+            del kept[one]
 
 
-def _worker(instance: Instance, said: _Said) -> Worker:
-    member = text(said.payload.get("member"))
-    found = instance.workers.get(member) if member else None
-    if found is None:
-        process = said.payload.get("worker")
-        number = whole(process)
-        pid = text(process) if number is None else str(number)
-        found = instance.workers.setdefault(member or pid, Worker(pid))
-        instance.by_member = instance.by_member or bool(member)
-    found.last = max(found.last, said.at)
-    if said.at <= found.first[0]:
-        received = nanoseconds(said.entry.get("receiveTimestamp"))
-        found.first = min(found.first, (said.at, said.at if received is None else received))
+def _worker(instance: Instance, payload: Mapping[str, Any]) -> Worker:
+    member, process = text(payload.get("member")), payload.get("worker")
+    number = whole(process)
+    pid = text(process) if number is None else str(number)
+    instance.by_member = instance.by_member or bool(member)
+    found = instance.workers.setdefault(member or pid, Worker())
+    found.pid = max(found.pid, pid)
     return found
 
 
-def _adoption(said: _Said) -> Adoption:
-    payload = said.payload
+def _adoption(at: int, payload: Mapping[str, Any]) -> Adoption:
     return Adoption(
-        said.at,
+        at,
         whole(payload.get("previous")) or 0,
         text(payload.get("path")),
         milliseconds(payload.get("event_ms")),
@@ -279,23 +229,22 @@ def _adoption(said: _Said) -> Adoption:
     )
 
 
-def _push(said: _Said) -> Push:
-    return Push(said.at, milliseconds(said.payload.get("publish_ms")))
+def _push(at: int, payload: Mapping[str, Any]) -> Push:
+    return Push(at, milliseconds(payload.get("publish_ms")))
 
 
-def _call(said: _Said) -> tuple[int]:
-    return (said.at,)
+def _call(at: int, _: Mapping[str, Any]) -> tuple[int]:
+    return (at,)
 
 
 def _word(worker: Worker, key: Followed, version: int, at: int) -> None:
-    word = Word(at, -version)
     known = worker.words.get(key)
-    if known is None or word > known:
-        worker.words[key] = word
+    if known is None or at > known[0] or (at == known[0] and -version > known[1]):
+        worker.words[key] = Word(at, -version)
 
 
-def _troubled(worker: Worker, project: str, said: _Said) -> None:
-    trouble = Trouble(said.at, said.event, text(said.payload.get("message")))
+def _troubled(worker: Worker, project: str, event: str, payload: Mapping[str, Any], at: int) -> None:
+    trouble = Trouble(at, event, text(payload.get("message")))
     known = worker.trouble.get(project)
     if known is None or trouble > known:
         worker.trouble[project] = trouble

@@ -3,6 +3,7 @@
 import json
 import re
 import stat
+import sys
 import time
 from pathlib import Path
 
@@ -83,8 +84,11 @@ class TestFiles:
 
         assert (0, "converged") == (done.exit_code, json.loads(done.stdout)["verdict"])
 
-    def test_garbage_is_counted_and_passed_over(self, run, tmp_path):
-        """A line that is no JSON, is too long, too deep or of bad bytes ends nothing."""
+    @pytest.mark.parametrize("fast", [True, False])
+    def test_garbage_is_counted_and_passed_over(self, run, tmp_path, monkeypatch, fast):
+        """A line that is no JSON, is too long, too deep or of bad bytes ends nothing, whatever reads it."""
+        if not fast:
+            monkeypatch.setitem(sys.modules, "orjson", None)
         path = tmp_path / "log"
         deep = [b"[" * 100_000, b'{"a": ' * 50_000]
         garbage = [b"plain text", b"{", *deep, b"\xff\xfe{}", b"1" * 5000, b"x" * (3 * LONGEST)]
