@@ -89,7 +89,7 @@ def test_two_clouds_follow_one_plan(endpoint):
     told = []
     for _ in range(2):
         endpoint.received.clear()
-        with LocalCloud(project="demo") as cloud:
+        with LocalCloud(project="demo", longest_pause=0.05) as cloud:
             cloud.pubsub.follow(FaultPlan(seed="x", duplicate=0.3, delay=0.2, longest=0.05, down=0.2, drop_after=0.2))
             subscription = cloud.push_to(endpoint.url, topic="news", backoff=(0.01, 0.01))
             sent = {cloud.pubsub.publish(cloud.topic("news"), b"x", {}) for _ in range(20)}
