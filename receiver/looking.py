@@ -48,8 +48,8 @@ class Looking:
             found = self._climb(deadline)
         finally:
             with self._lock:
+                self._due = self._clock() + (0.0 if found else self._pause)
                 self._pause = FIRST if found else min(CAP, self._pause * 2)
-                self._due = self._clock() + (0.0 if found else self._pause / 2)
                 self._under_way = None
             mine.set()
 

@@ -202,3 +202,23 @@ def test_what_a_look_finds_is_told_to_the_other_workers(make, source, tmp_path):
     while keys[1].value != "two" and time.monotonic() < until:
         time.sleep(0.01)
     assert ("two", "two") == (keys[0].value, keys[1].value)
+
+
+def test_looks_in_vain_become_rare_and_a_find_makes_them_prompt_again(cache, source, clock):
+    """However often somebody asks: a tenth of a second apart at first, ten seconds in the end."""
+    key = cache.secret("API_KEY")
+    cache.load()
+    before = len(source.calls)
+    for _ in range(6000):  # ten minutes
+        key.look()
+        clock.ahead += 0.1
+    asked = len(source.calls) - before
+    assert 60 <= asked <= 70
+    source.add("API_KEY", "two")
+    clock.ahead += 10
+
+    assert key.look()
+    clock.ahead += 0.1
+    before = len(source.calls)
+    key.look()
+    assert 1 == len(source.calls) - before
