@@ -50,13 +50,18 @@ class SlowFirst:
 
 
 class Clock:
-    """Monotonic seconds that a test can move."""
+    """Monotonic seconds that a test can move: at once, or by five after so many readings."""
 
     def __init__(self):
         self.ahead = 0.0
+        self.stop_after = 0
 
     def __call__(self):
-        return time.monotonic() + self.ahead
+        now = time.monotonic() + self.ahead
+        if self.stop_after:
+            self.stop_after -= 1
+            self.ahead += 0.0 if self.stop_after else 5.0
+        return now
 
 
 @pytest.fixture
@@ -164,6 +169,31 @@ def test_a_cache_that_was_closed_and_is_used_again(make, source):
     away.fence()
 
     assert [2, 2] == [key.version, other_key.version]
+
+
+@pytest.mark.promise("acked means done")
+def test_who_was_stopped_while_it_caught_up_has_not_caught_up(make, source):
+    """A request that a stop robbed of its second does not let the next one believe that all has been applied."""
+    clock = Clock()
+    told, stopped = make(), make(clock=clock)
+    for cache in (told, stopped):
+        cache.secret("API_KEY")
+        cache.load()
+    key = stopped.secret("API_KEY")
+    stopped._worker._container._siblings.leave()  # as if it were silent: nobody can tell it anything
+    source.add("API_KEY", "two")
+    push(source, told)
+    source.block()
+    first = threading.Thread(target=stopped.fence)
+    clock.stop_after = 1  # it sets out, and goes on five seconds later
+    first.start()
+    first.join(WAIT)
+    assert (False, 1) == (stopped.current, key.version)
+    threading.Timer(0.1, source.release).start()
+
+    stopped.fence()
+
+    assert (2, True) == (key.version, stopped.current)
 
 
 @pytest.mark.promise("last good")
