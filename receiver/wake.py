@@ -71,7 +71,7 @@ class Wake:
         with self._lock:
             before, now = self._last_tick, self._now()
             self._mark(now)
-            if not slept(before, now) or self.under_way is not None:
+            if not slept(before, now):
                 return
             done = self._begun(now.monotonic)
         self._start(heard_nothing_since(before, now), done)

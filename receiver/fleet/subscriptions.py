@@ -4,14 +4,15 @@ import os
 import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from ..channels import ENDINGS, IMPORTS, OPTIONS, only_loopback
-from ..errors import ConfigurationError, HearingFailed
+from ..errors import HearingFailed
 from ..greenlets import let_grpc_yield
 from ..knowledge import SECOND
+from .failures import as_failure, told
 from .rules import ACK_DEADLINE, BACK, BACKOFF, EXPIRES, Found
 
 
@@ -61,7 +62,7 @@ class Stream:
         """Why it has ended; None while messages come."""
         if not self._future.done():
             return None
-        return _told("pull", self._future.exception())
+        return told("pull", self._future.exception())
 
     def close(self) -> None:
         """End it, within a second or so."""
@@ -102,7 +103,7 @@ class Subscriptions:
             ConfigurationError: the local server's address is not a loopback one.
         """
         path = self._path(subscription)
-        with _as_failure("make its subscription") as exceptions:
+        with as_failure("make its subscription") as exceptions:
             try:
                 self._make(path, labels)
             except exceptions.AlreadyExists:
@@ -112,7 +113,7 @@ class Subscriptions:
                 self._ready().delete_subscription(subscription=path, timeout=_CALL, retry=None)
                 self._make(path, labels)
         # What a seek brings makes stale reads harmless; without it they are as harmless as for an instance by push.
-        with suppress(HearingFailed), _as_failure("seek"):
+        with suppress(HearingFailed), as_failure("seek"):
             self._ready().seek(request={"subscription": path, "time": _time(now - BACK)}, timeout=_CALL, retry=None)
 
     def _make(self, path: str, labels: Mapping[str, str]) -> None:
@@ -143,7 +144,7 @@ class Subscriptions:
         Raises:
             HearingFailed: the process is ending.
         """
-        with _as_failure("pull"):
+        with as_failure("pull"):
             from google.cloud.pubsub_v1.types import FlowControl
 
             return Stream(
@@ -161,7 +162,7 @@ class Subscriptions:
         Raises:
             HearingFailed: it could not be said.
         """
-        with _as_failure("label its subscription"):
+        with as_failure("label its subscription"):
             self._ready().update_subscription(
                 request={
                     "subscription": {"name": self._path(subscription), "labels": dict(labels)},
@@ -177,7 +178,7 @@ class Subscriptions:
         Raises:
             HearingFailed: they could not be listed.
         """
-        with _as_failure("list subscriptions"):
+        with as_failure("list subscriptions"):
             listed = self._ready().list_subscriptions(
                 request={"project": f"projects/{self._project}", "page_size": 1000}, timeout=_CALL, retry=None
             )
@@ -191,7 +192,7 @@ class Subscriptions:
             HearingFailed: it could not be deleted; it expires by itself in a day.
         """
         path = subscription if "/" in subscription else self._path(subscription)
-        with _as_failure("delete a subscription") as exceptions, suppress(exceptions.NotFound):
+        with as_failure("delete a subscription") as exceptions, suppress(exceptions.NotFound):
             self._ready().delete_subscription(subscription=path, timeout=_CALL, retry=None)
 
     def close(self) -> None:
@@ -276,33 +277,3 @@ def _message(pulled: Any) -> Message:
 
 def _time(nanoseconds: int) -> dict[str, int]:
     return {"seconds": nanoseconds // SECOND, "nanos": nanoseconds % SECOND}
-
-
-@contextmanager
-def _as_failure(what: str) -> Iterator[Any]:
-    from google.api_core import exceptions
-
-    try:
-        yield exceptions
-    except (HearingFailed, ConfigurationError):
-        raise
-    except Exception as exc:  # the client raises its own, grpc's, google-auth's and, at the end, Python's
-        raise _told(what, exc) from exc
-
-
-def _told(what: str, exc: BaseException | None) -> HearingFailed:
-    from google.api_core import exceptions
-    from google.auth.exceptions import GoogleAuthError
-
-    kind = type(exc).__name__
-    match exc:
-        case exceptions.NotFound():
-            return HearingFailed(f"cannot {what}: it, or the topic, does not exist", missing=True)
-        case exceptions.Forbidden() | exceptions.Unauthorized():
-            return HearingFailed(f"cannot {what}: permission denied", denied=True)
-        case GoogleAuthError():
-            return HearingFailed(f"cannot {what}: no usable Google credentials ({kind})", denied=True)
-        case exceptions.GoogleAPICallError():
-            return HearingFailed(f"cannot {what}: {kind} ({exc.code})")
-        case _:
-            return HearingFailed(f"cannot {what}: {kind}")

@@ -11,6 +11,7 @@ from receiver import SecretCache
 from receiver.knowledge import SECOND
 from receiver.testing import InMemorySource
 from receiver.ticks import ASLEEP, TICK, Moment, heard_nothing_since, slept
+from receiver.wake import Wake
 
 
 pytestmark = pytest.mark.promise("nobody left behind")
@@ -78,6 +79,13 @@ def make(source, clock, tmp_path):
         one.close()
 
 
+def until(condition):
+    deadline = time.monotonic() + WAIT
+    while not condition():
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.01)
+
+
 def looked_for(source, before=0):
     """The secrets whose newest version was read since."""
     return sorted(name.rpartition("/")[2] for name, asked in source.calls[before:] if asked == "latest")
@@ -130,6 +138,24 @@ def test_a_request_waits_a_second_at_most(make, source, clock):
     source.release()
 
     assert ("one", True, True) == (value, 0.9 < took < 3.0, later < 0.5)
+
+
+def test_a_sleep_during_a_check_is_a_sleep(clock):
+    """Who is stopped in the middle of a check looks again: what it claimed before may have moved meanwhile."""
+    since, go = [], threading.Event()
+
+    def check(missed_since):
+        since.append(missed_since)
+        assert go.wait(WAIT)
+
+    wake = Wake(check, patience=1.0, clock=clock, wall=time.time_ns)
+    for _ in range(2):
+        clock.ahead += ASLEEP + 1
+        wake.tick()
+    until(lambda: len(since) == 2)
+    go.set()
+
+    assert since[0] + ASLEEP <= since[1]
 
 
 def test_the_workers_of_a_container_look_once_for_each_entry(make, source, clock):
