@@ -5,7 +5,7 @@ installed, nothing is measured.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from .knowledge import SECOND
@@ -62,10 +62,12 @@ class Instruments:
             self._made = _Made(metrics.get_meter(_NAME), self)
 
     def record(self, event: str, fields: Mapping[str, Field]) -> None:
-        """Count an event of the log."""
-        made = self._made
-        if made is None:
-            return
+        """Count an event of the log; whatever the SDK does, what is measured goes on."""
+        if self._made is not None:
+            with suppress(Exception):
+                self._count(self._made, event, fields)
+
+    def _count(self, made: "_Made", event: str, fields: Mapping[str, Field]) -> None:
         secret = {"secret": str(fields.get("secret", ""))}
         if event in OUTCOMES:
             made.refreshes.add(1, {**secret, "outcome": event})

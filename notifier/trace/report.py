@@ -30,8 +30,8 @@ from .times import MINUTE, SECOND
 from .verdict import Judged, by_service, judge
 
 
-#: A roll call and an entry of another worker of the same machine may be written in either order within this time.
-_SLACK: Final = 10 * SECOND
+#: Between the moment at which a roll call is taken and that at which it is written another worker may begin.
+_SLACK: Final = SECOND
 _MS: Final = SECOND // 1000
 
 

@@ -130,6 +130,18 @@ def test_a_worker_that_is_gone_is_not_waited_for():
     assert Verdict.CONVERGED is asked(entries, counted=Counted.constant(1)).verdict
 
 
+def test_a_worker_that_was_killed_a_moment_ago():
+    """Its successor's roll call does not name it, so it is not waited for, though it said no word of its end."""
+    entries = [
+        audit("AddSecretVersion", NEW),
+        said("loaded", T0 - 5 * SECOND, instance="p", worker=1, member="a", version=OLD, members=["a"]),
+        said("worker_started", T0 - 3 * SECOND, instance="p", worker=2, member="b", secret=None, members=["b"]),
+        moved("p", worker=2, member="b", members=["b"]),
+    ]
+
+    assert Verdict.CONVERGED is asked(entries, counted=Counted.constant(1)).verdict
+
+
 def test_a_worker_of_the_roll_call_that_said_nothing():
     """An instance is unclear while a worker that lives has not said what it serves."""
     entries = [

@@ -165,3 +165,16 @@ def test_instruments_that_were_not_started_measure_nothing():
     made.record("loaded", {"secret": "x"})
     with made.span("keyturn.push", parent=None) as span:
         assert span is None
+
+
+def test_an_sdk_that_fails_breaks_nothing():
+    """A refresh does not fail because it could not be counted."""
+
+    class Broken:
+        def add(self, *_):
+            raise RuntimeError
+
+    made = Instruments(list, wall=lambda: 0)
+    made._made = type("Made", (), {"refreshes": Broken()})()
+
+    made.record("loaded", {"secret": "x"})
