@@ -1,0 +1,311 @@
+"""What must hold at every moment, and after things have gone quiet."""
+
+from typing import TYPE_CHECKING, Any
+
+from .scheduler import SCHEDULER, Broken
+from .secret_manager import DESTROYED, DISABLED, ENABLED, Event, Version
+
+
+if TYPE_CHECKING:
+    from .machines import Worker
+    from .world import World
+
+
+#: Seconds, of `README.md`: a push is answered within, a request waits to catch up, and a first read loads for.
+ANSWERED, CAUGHT_UP, LOADED = 6.0, 1.0, 4.0
+#: For what takes no time in a simulation but a turn of its clock.
+MOMENT = 0.01
+
+#: How long failures are retried at most, and the tick that notices.
+RETRIED = 300.0
+
+Served = tuple[int, int]
+
+
+class Checks:
+    """Raise `Broken` where a promise is."""
+
+    def __init__(self, world: "World") -> None:
+        self.world = world
+        settings = world.settings
+        self.flaky = bool(settings.callbacks_fail)
+        self.lagged, self.troubled = bool(settings.lag), bool(settings.failing or settings.slow)
+        self.requests = 0
+        self.acked = 0
+
+    # At every swap.
+
+    def changed(self, worker: "Worker") -> None:
+        """Look at what a worker serves now, and whether there was a reason to go back."""
+        for label in worker.heap.handles:
+            now, before = served(worker, label), worker.served.get(label)
+            if now is None or now == before:
+                continue
+            worker.served[label] = now
+            version = self._version(worker, label, now)
+            if all(state != ENABLED for _, state in version.states):
+                raise Broken(f"{worker.name} serves {_said(now)}, which was never enabled")
+            if before is not None:
+                self._forward(worker, label, before, now)
+
+    def _version(self, worker: "Worker", label: str, now: Served) -> Version:
+        version = self.world.truth.version(*now)
+        if version is None:
+            raise Broken(f"{worker.name} serves {_said(now)} for {label}, which does not exist")
+        held = _held(worker, label)
+        if held.version != version.number:
+            raise Broken(f"{worker.name}: the value of version {version.number} is shown as version {held.version}")
+        return version
+
+    def _forward(self, worker: "Worker", label: str, before: Served, now: Served) -> None:
+        if now[0] < before[0]:
+            raise Broken(f"{worker.name} went back from {_said(before)} to {_said(now)}, of a life that is over")
+        forward = now[0] > before[0] or now[1] > before[1]
+        worker.moved[label] = forward
+        if forward or self._alias(label) is not None:
+            return
+        if not self._reason(worker, self.world.truth.version(*before)):
+            raise Broken(f"{worker.name} went back from {_said(before)} to {_said(now)} without a reason")
+
+    def _reason(self, worker: "Worker", version: Version) -> bool:
+        """Whether a version was disabled or destroyed with no newer word heard here that it is usable again."""
+        if self.troubled:
+            return any(state in (DISABLED, DESTROYED) for _, state in version.states)
+        heard = [
+            event.stamp
+            for event, _, _ in worker.instance.done
+            if event.kind == "SECRET_VERSION_ENABLE" and (event.life, event.number) == (version.life, version.number)
+        ]
+        if not self._knows(worker, version.life):  # or it is another life's that was disabled
+            return True
+        revived = max(heard, default=-1.0)
+        return any(state in (DISABLED, DESTROYED) and when >= revived for when, state in version.states)
+
+    def _alias(self, label: str) -> str | None:
+        pin = self.world.settings.entries[label].get("pin", "latest")
+        return pin if pin != "latest" else None
+
+    # At every answer.
+
+    def answered(self, worker: "Worker", event: Event, answer: Any, began: float, awake: "dict[Worker, int]") -> None:
+        """Take note of what an acknowledged push promises from now on.
+
+        Args:
+            worker: who answered.
+            event: what was pushed.
+            answer: the answer.
+            began: when its handling began.
+            awake: the workers that served then, and how often each had been frozen before.
+        """
+        if answer.status == 204:
+            worker.instance.heard[event] = SCHEDULER.now
+        awake = {w: n for w, n in awake.items() if w.freezes == n and not (w.frozen or w.dead or w.leaving)}
+        if worker in awake and SCHEDULER.now - began > ANSWERED + MOMENT:
+            raise Broken(f"{worker.name} took {SCHEDULER.now - began:.2f} s to answer {event.label}")
+        if answer.name in ("APPLIED", "KNOWN"):
+            self.acked += 1
+            # What was known before was told to those who were there then.
+            for sibling in awake if answer.name == "APPLIED" else [worker]:
+                for label in sibling.heap.handles:
+                    now = served(sibling, label)
+                    # A sibling that may not read has done what it can; the one that answers says so itself.
+                    if now is not None and (sibling is worker or not self._excused(sibling)):
+                        self._kept(sibling, label, now, event)
+            worker.instance.done.append((event, began, SCHEDULER.now))
+            if self.world.settings.callbacks < 1.0 and not self.flaky:
+                for sibling in awake:
+                    self._called_back(sibling, event)
+
+    def _called_back(self, worker: "Worker", event: Event) -> None:
+        """In a worker that was awake all the while, callbacks have run when a push is acknowledged."""
+        if event.kind not in ("SECRET_VERSION_ADD", "SECRET_VERSION_ENABLE", "SECRET_UPDATE"):
+            return
+        for label, forward in worker.moved.items():
+            held, told, alias = _held(worker, label), worker.heap.told.get(label), self._alias(label)
+            about = event.number if alias is None else (event.aliases or {}).get(alias)
+            if held is not None and forward and told != held.value and _parsed(held.value) == (event.life, about):
+                raise Broken(f"{worker.name} serves {held.value}, and its callback was last told {told}")
+
+    # At every request.
+
+    def request(self, worker: "Worker") -> None:
+        """Be one request of a user: catch up, read, and look at what was read."""
+        self.requests += 1
+        began, freezes, due = SCHEDULER.now, worker.freezes, len(worker.instance.done)
+        worker.heap.cache.fence()
+        worker.joined = True
+        fenced = SCHEDULER.now - began
+        undisturbed = freezes == worker.freezes
+        if undisturbed and fenced > CAUGHT_UP + MOMENT:
+            raise Broken(f"a request at {worker.name} waited {fenced:.2f} s to catch up")
+        if fenced >= CAUGHT_UP - MOMENT:
+            worker.trouble_at = SCHEDULER.now + LOADED
+        for label, handle in worker.heap.handles.items():
+            since = SCHEDULER.now
+            value = self._read(worker, handle)
+            if freezes == worker.freezes and SCHEDULER.now - since > LOADED + MOMENT:
+                raise Broken(f"a read at {worker.name} took {SCHEDULER.now - since:.2f} s")
+            self.world.say(worker, f"serves a request {label} {value}")
+            if isinstance(value, str) and not self._excused(worker):
+                self._revoked(worker, label, _parsed(value), began)
+                for event, _, _ in worker.instance.done[:due]:
+                    self._kept(worker, label, _parsed(value), event)
+
+    def _read(self, worker: "Worker", handle: Any) -> Any:
+        errors = self.world.copy.errors
+        try:
+            return handle.held.value
+        except errors.KeyturnError as exc:
+            return exc
+
+    def _excused(self, worker: "Worker") -> bool:
+        """Whether Secret Manager did not give this worker lately what it asked for: then the last good value serves."""
+        return SCHEDULER.now - worker.trouble_at < RETRIED + self.world.settings.tick + 10
+
+    def _kept(self, worker: "Worker", label: str, now: Served, event: Event) -> None:
+        """What was acknowledged before the request began must show, as long as nothing newer happened."""
+        truth = self.world.truth
+        if event.life != truth.life.number or truth.deleted:
+            return
+        if not self._knows(worker, event.life) and (self.world.settings.skew or event.kind != "SECRET_VERSION_ADD"):
+            return
+        alias = self._alias(label)
+        if alias is not None:
+            self._kept_alias(worker, now, event, alias)
+            return
+        version = truth.version(event.life, event.number) if event.number else None
+        if version is None or version.since > event.stamp:
+            return
+        if version.state == ENABLED and version.good:
+            if now < (version.life, version.number):
+                raise Broken(f"a request at {worker.name} got {_said(now)} after {event.label} was acknowledged")
+        elif now == (version.life, version.number) and self._better(event):
+            raise Broken(f"a request at {worker.name} got {_said(now)} after {event.label} was acknowledged")
+
+    def _revoked(self, worker: "Worker", label: str, now: Served, began: float) -> None:
+        """Where reads are to raise, nothing of a deleted secret is served once its deletion was acknowledged."""
+        truth = self.world.truth
+        if not truth.deleted or self.world.settings.entries[label].get("on_revoked") != "raise":
+            return
+        for event, when in worker.instance.heard.items():
+            if (event.kind, event.life) == ("SECRET_DELETE", truth.life.number) and when < began:
+                raise Broken(f"a request at {worker.name} got {_said(now)} after its deletion was acknowledged")
+
+    def _better(self, event: Event) -> bool:
+        """Whether there was something else to serve ever since the event."""
+        return any(v.good and v.since <= event.stamp for v in self.world.truth.enabled())
+
+    def _kept_alias(self, worker: "Worker", now: Served, event: Event, alias: str) -> None:
+        life = self.world.truth.life
+        if event.aliases is None or not life.aliases or life.aliases[-1][0] > event.stamp:
+            return
+        version = self.world.truth.version(life.number, event.aliases.get(alias, 0))
+        if version is None or not self._heard_all(worker, version):
+            return
+        steady = version.good and version.state == ENABLED and version.since <= event.stamp
+        if steady and now != (version.life, version.number):
+            raise Broken(
+                f"a request at {worker.name} got {_said(now)} for {alias} after {event.label} was acknowledged"
+            )
+
+    def _knows(self, worker: "Worker", life: int) -> bool:
+        """Whether the end of the life before was announced to a worker's instance."""
+        heard = worker.instance.heard
+        ends = (("SECRET_CREATE", life), ("SECRET_DELETE", life - 1))
+        return life == 1 or any((event.kind, event.life) in ends for event in heard)
+
+    def _heard_all(self, worker: "Worker", version: Version) -> bool:
+        told = [
+            m.event for m in self.world.messages if (m.event.life, m.event.number) == (version.life, version.number)
+        ]
+        return all(event in worker.instance.heard for event in told)
+
+    # After things have gone quiet.
+
+    def wanted(self, label: str) -> Served | None:
+        """What Secret Manager says should be served; None where it says nothing certain."""
+        truth, alias = self.world.truth, self._alias(label)
+        usable = truth.enabled()
+        if alias is not None:
+            number = truth.life.aliased(alias, SCHEDULER.now)
+            usable = [v for v in usable if v.number == number]
+        if not usable or not usable[-1].good:
+            return None
+        return usable[-1].life, usable[-1].number
+
+    def behind(self) -> list[str]:
+        """Which workers serve something else, as they stand; a cold one looks at its first read."""
+        found = []
+        for worker in self.world.workers():
+            for label in worker.heap.handles:
+                wanted, now = self.wanted(label), served(worker, label)
+                told = worker.heap.told.get(label)
+                cold = now is None and type(worker.heap.handles[label]).__name__ == "ColdSecret"
+                if wanted is None or cold or self.cannot_know(worker, label):
+                    continue
+                if now != wanted:
+                    found.append(f"{worker.name} serves {_said(now)} for {label}, not {_said(wanted)}")
+                elif told is not None and _parsed(told) != now:
+                    found.append(f"a callback of {worker.name} was last told {told}, and {_said(now)} is served")
+        return found
+
+    def did_not_start(self, worker: "Worker") -> None:
+        """A worker must start where Secret Manager gave it all that it asked for, and that is steady."""
+        truth, settings = self.world.truth, self.world.settings
+        steady = max([truth.life.born, *(m.event.stamp for m in self.world.messages)]) <= worker.started
+        if self.lagged or not steady or worker.trouble_at >= worker.started or worker.freezes:
+            return
+        if all(self.wanted(label) and not self.cannot_know(worker, label) for label in settings.entries):
+            raise Broken(f"{worker.name} does not start, although all that it follows is usable")
+
+    def cannot_know(self, worker: "Worker", label: str) -> bool:
+        """Whether a worker heard something that only an event which passed its instance over refutes.
+
+        Within the consistency window no read is stronger than an event, so the safety read does not help there: a
+        version that was disabled and is enabled again, an alias that moved again, a secret that was deleted and is
+        there again.
+        """
+        heard, alias, wanted = worker.instance.heard, self._alias(label), self.wanted(label)
+        if self.world.settings.monotonic_stops and any(m.event not in heard for m in self.world.messages):
+            return True  # its safety read is never due
+        if wanted is None:
+            return True
+        life, number = wanted
+        told = [m.event for m in self.world.messages if (m.event.life, m.event.number) == (life, number)]
+        if any(event.kind == "SECRET_VERSION_ENABLE" and event not in heard for event in told):
+            return True
+        if not self._knows(worker, life):
+            return True  # what it saw of the life before may be of the same numbers
+        if life > 1 and len(worker.instance.workers) > 1:
+            # Where a new life has to be inferred, each worker infers it for itself, when it makes the safety read.
+            return any(m.event.life == life and m.event not in heard for m in self.world.messages)
+        known = self.world.known(heard)
+        word, now = known.word(wanted[1]), served(worker, label)
+        against = not known.exists or (word is not None and word.unusable)
+        if alias is not None:
+            return against or known.alias_target(alias) not in (None, wanted[1])
+        # The refusal of a version that was said to be enabled lately passes for a lag.
+        word = known.word(now[1]) if now is not None else None
+        return against or (now != wanted and word is not None and word.claim == self.world.copy.knowledge.Claim.ENABLED)
+
+
+def served(worker: "Worker", label: str) -> Served | None:
+    """What a worker would give a read, without making it."""
+    held = _held(worker, label)
+    return _parsed(held.value) if held is not None else None
+
+
+def _held(worker: "Worker", label: str) -> Any:
+    try:
+        return object.__getattribute__(worker.heap.handles[label], "held")
+    except (AttributeError, KeyError):
+        return None
+
+
+def _parsed(value: str) -> Served:
+    life, _, number = value.partition(".")
+    return int(life), int(number)
+
+
+def _said(now: Served | None) -> str:
+    return "nothing" if now is None else f"version {now[1]} of life {now[0]}"

@@ -1,0 +1,147 @@
+"""Faults put into the real code, to show that the simulation notices: each is a change of its source text.
+
+A change is (file, old text, new text), and the old text must stand there exactly once, so that a mutation whose place
+has moved fails by name instead of testing nothing.
+"""
+
+from .package import Change
+
+
+MUTATIONS: dict[str, list[Change]] = {
+    "reads latest after an event": [
+        (
+            "step.py",
+            "    return Access(str(number), entry.knowledge.boundary.stamp, pause, suspect, entry.knowledge.word(number))",
+            '    asked = str(number) if suspect or entry.climb or entry.pin != LATEST or not entry.held else "latest"\n'
+            "    return Access(asked, entry.knowledge.boundary.stamp, pause, suspect, entry.knowledge.word(number))",
+        )
+    ],
+    "acknowledges before it applies": [
+        ("container.py", "        confirmed: Confirmations = relay.wait(deadline)", "        confirmed = Confirmations()\n        relay.close()")
+    ],
+    "acknowledges before callbacks have run": [
+        ("worker.py", "            entry.callbacks.wait(patience)", "            pass")
+    ],
+    "reads the board before it can be told": [
+        (
+            "container.py",
+            "        self._siblings.attend(apply, tick=tick)\n        self.seen = -1",
+            "        self.seen = -1\n        self.merge_board()\n        time.sleep(0.02)\n"
+            "        self._siblings.attend(apply, tick=tick)\n        self.merge_board = self.board.generation",
+        )
+    ],
+    "does not climb": [
+        ("step.py", "    return replace(entry, climb_due=True, suspect=entry.suspect or (Suspect(found.number, 0) if lower else None))", "    return replace(entry, suspect=entry.suspect or (Suspect(found.number, 0) if lower else None))")
+    ],
+    "steps back without a climb": [
+        ("step.py", "    if back and entry.pin == LATEST and not entry.climbed:", "    if back and entry.pin == LATEST and entry.pin == 0:")
+    ],
+    "the last arrival wins, not the last writer": [
+        ("knowledge.py", "        if mine is None or value > mine:\n            merged[key]", "        if mine is None or value != mine:\n            merged[key]"),
+        ("knowledge.py", "        if not self.lacks(other):", "        if self == other:"),
+    ],
+    "forgets a sibling": [
+        ("siblings.py", "        return [name for name in self._named(SOCKET) if name != self.member]", "        return [name for name in self._named(SOCKET) if name != self.member][1:]")
+    ],
+    "stamps reads now": [
+        ("step.py", "    stamp, end = began - CONSISTENCY_WINDOW, ", "    stamp, end = began, ")
+    ],
+    "stamps a refusal now": [
+        ("step.py", "    stamp = max(access.known.stamp if access.known is not None else 0, _seen(entry, now))", "    stamp = now")
+    ],
+    "takes an outage for a refusal": [
+        ("upstream.py", "        return Heard(Failed(transient=exc.transient), trouble=str(exc))\n    except ConfigurationError", "        return Heard(Refused(access, began), trouble=str(exc))\n    except ConfigurationError")
+    ],
+    "does not cut stamps from the future": [
+        ("events.py", "    return min(claimed, latest), claimed > latest", "    return claimed, claimed > latest")
+    ],
+    "keeps the parent's locks in a forked child": [
+        ("registry.py", "        self._lock = threading.Lock()\n        for entry in self._entries.values():\n", "        for entry in self._entries.values():\n")
+    ],
+    "keeps the parent's value in a forked child": [
+        ("live.py", "            self.last_good = make_cold(self.handle) or self.last_good\n            self.loaded = False\n", "            pass\n")
+    ],
+    "its signs of life are inherited by children": [
+        ("locks.py", "        fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)", "        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)"),
+        ("locks.py", "            with suppress(OSError):\n                os.close(fd)\n\n\n_BOOK", "            pass\n\n\n_BOOK"),
+    ],
+    "does not look at the board before a request": [
+        ("worker.py", "            or container.seen != container.board.memory[0]\n", "")
+    ],
+    "does not read the board at its start": [
+        ("worker.py", "            generation = container.merge_board()\n        except BaseException:", "            generation = container.generation\n        except BaseException:")
+    ],
+    "moves the generation before the file": [
+        (
+            "board.py",
+            "            merged, unreadable = self._merge(name, knowledge)\n"
+            "            self.memory[1 + _serial(_file_name(name))] += 1\n"
+            "            self.memory[0] += 1\n"
+            "            generation = self.memory[0]\n",
+            "            self.memory[1 + _serial(_file_name(name))] += 1\n"
+            "            self.memory[0] += 1\n"
+            "            generation = self.memory[0]\n"
+            "            time.sleep(0.01)\n"
+            "            merged, unreadable = self._merge(name, knowledge)\n",
+        )
+    ],
+    "does not look again after a fetch": [
+        ("step.py", "            return replace(entry, held=held)\n        case Rejected", "            return replace(entry, held=held, failure=Failed(transient=False))\n        case Rejected")
+    ],
+    "a flight that ends does not see what was told meanwhile": [
+        ("live.py", "    def tell(self, news: Knowledge) -> None:\n", "    def tell(self, news: Knowledge) -> None:\n        if self._flight is not None:\n            return\n")
+    ],
+    "waits for a silent sibling without end": [
+        ("relay.py", "        elif now - peer.heard_at >= self._timeout:", "        elif now - peer.heard_at >= 60 * self._timeout:")
+    ],
+    "acknowledges what failed": [
+        ("worker.py", "    return rest.verdict is Verdict.FAILED and rest.transient", "    return False"),
+        ("worker.py", "frozenset({Verdict.SERVED, Verdict.WAITING})", "frozenset(Verdict)"),
+    ],
+    "callbacks in any order": [
+        ("callbacks.py", "if w.since is None and _is_due(w, newest)]", "if _is_due(w, newest)]"),
+        (
+            "callbacks.py",
+            '            spawn(lambda: self._run(watcher), name="callback")',
+            "            number, held = self._served()\n"
+            "            spawn(\n"
+            "                lambda: (_failure(watcher.call, held), setattr(watcher, 'seen', number), setattr(watcher, 'since', None)),\n"
+            '                name="callback",\n'
+            "            )",
+        ),
+    ],
+    "forgets callbacks that failed": [
+        ("callbacks.py", "            watcher.retry_at = self._clock() + limit * self._jitter()", "            watcher.seen = watcher.tried")
+    ],
+    "never reads for safety": [
+        ("worker.py", "            self._backstop_at = self._clock() + self._every * (_FRESH + self._jitter())", "            pass")
+    ],
+    "takes a deletion for nothing": [
+        ("events.py", "                return Knowledge.deleted(self.stamp)", "                return None")
+    ],
+    "voids nothing at a creation": [
+        ("knowledge.py", "        return word if word is not None and word.stamp > self.boundary.stamp else None", "        return word")
+    ],
+    "a destruction counts for every life": [
+        ("knowledge.py", "        if destroyed > self.boundary.stamp and not added_since:", "        if destroyed > 0 and not added_since:")
+    ],
+    "a late creation voids what was read": [
+        ("step.py", "entry.current and entry.knowledge.word(entry.held.number) is not None:", "entry.current:"),
+    ],
+    "a refusal refutes what came meanwhile": [
+        ("step.py", "access.known.stamp if access.known is not None else 0, _seen(entry, now))", "w.stamp if (w := entry.knowledge.word(number)) else 0, _seen(entry, now))")
+    ],
+    "a request waits for each of its reasons": [
+        ("worker.py", "patience=until - self._clock())", "patience=CATCH_UP)")
+    ],
+}  # fmt: skip
+
+#: Those that are caught within a few schedules, for every test run.
+QUICK = (
+    "reads latest after an event",
+    "acknowledges before it applies",
+    "acknowledges before callbacks have run",
+    "steps back without a climb",
+    "forgets a sibling",
+    "its signs of life are inherited by children",
+)
