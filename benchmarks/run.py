@@ -27,6 +27,7 @@ GROUPS: Final = (
     "weighing",
     "observing",
     "emulated",
+    "binding",
 )
 _HEADINGS: Final = ("path", "beside", "median", "p99", "its median", "its p99", "ratio", "reach", "holds")
 _RESULTS: Final = Path(".bench/results.json")

@@ -109,6 +109,7 @@ def test_no_reader_ever_sees_a_mixture(cache, source, group, parts):
             seen = {value["user"][4:] == value["password"][3:], view[parts[0]][4:] == view[parts[1]][3:]}
             if seen != {True}:
                 wrong.append(dict(value))
+            stop.wait(0.0002)
 
     readers = [threading.Thread(target=read) for _ in range(4)]
     for reader in readers:
