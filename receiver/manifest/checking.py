@@ -24,7 +24,9 @@ _BASES: Final[Mapping[str, tuple[type, str]]] = {
     "record": (dict, "a mapping"),
     "settings": (dict, "a mapping"),
 }
-_SETTING: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}")
+_SETTING: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,62}")
+#: A JSON pointer, or a place that a rotator fills.
+_WHERE: Final = re.compile(r"/.*|[^{}]*\{[a-z.]+\}[^{}]*")
 
 
 _PROSE: Final = Kind("text of any form", prose=True)
@@ -91,7 +93,7 @@ class Checker:
         if isinstance(node.value, dict):
             made = {}
             for name, (key, value) in node.value.items():
-                if name.lower() in _VALUES:
+                if name.lower() in _VALUES and not _says_where(value):
                     self._say(key, "a manifest never holds a value; name the secret that holds it under `uses`")
                 elif _SETTING.fullmatch(name) is None:
                     self._say(key, f"not a name that {_named(path)} can have")
@@ -154,6 +156,11 @@ class Checker:
 
     def _say(self, node: Node, text: str) -> None:
         self.problems.append(node.problem(text))
+
+
+def _says_where(node: Node) -> bool:
+    """Whether a setting that is called as values are says where one is found or put, instead of being one."""
+    return not isinstance(node.value, str) or _WHERE.fullmatch(node.value) is not None
 
 
 def _named(path: tuple[str, ...]) -> str:

@@ -67,6 +67,31 @@ def test_what_is_wrong_is_said_with_its_place(tmp_path, old, new, place, said):
     assert any(line.startswith(f"{path}:{place}: ") and said in line for line in done.output.splitlines()), done.output
 
 
+HTTP = """\
+      rotator: http
+      uses: [ADMIN_TOKEN]
+      settings:
+        administrator: ADMIN_TOKEN
+        create:
+          url: https://provider.example.com/keys
+          value: /data/key
+          id: /data/id
+          headers: {Authorization: "Bearer {administrator}"}
+        verify: {url: https://provider.example.com/me, headers: {Authorization: "Bearer {candidate}"}}
+        revoke: {url: "https://provider.example.com/keys/{old.id}", method: DELETE}
+  ADMIN_TOKEN: {used_by: []}
+"""
+
+
+def test_a_providers_requests_can_be_described(tmp_path):
+    """The generic HTTP rotator takes its settings as a manifest may hold them."""
+    (tmp_path / "secrets.yaml").write_text(GOOD[: GOOD.index("      rotator: random")] + HTTP)
+
+    done = run("check", tmp_path / "secrets.yaml")
+
+    assert 0 == done.exit_code, done.output
+
+
 def test_every_file_is_checked(tmp_path):
     """One that is wrong, or is not there, does not hide the next."""
     (tmp_path / "good.yaml").write_text(GOOD)

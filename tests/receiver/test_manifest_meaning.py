@@ -124,6 +124,18 @@ def test_what_does_not_fit_together_is_said(old, new, said):
     assert any(said in problem for problem in problems(old, new)), problems(old, new)
 
 
+def test_settings_may_say_where_a_value_is_found_and_never_be_one():
+    """A provider's requests need places called `value` or `token`; a text there that is no place is refused."""
+    create = "create: {url: https://p.example.com/keys, value: /data/key, json: {token: '{old}', x.y: 1}}"
+    text = GOOD.replace("rotator: postgres_alternating", "rotator: http")
+    settings = text[text.index("{users") : text.index("grace") - 7]
+    manifest = Manifest.parse(text.replace(settings, f"{{{create}}}"))
+
+    assert "/data/key" == manifest.secrets["DB_PASSWORD"].rotation.settings["create"]["value"]
+    with pytest.raises(ManifestError, match="a manifest never holds a value"):
+        Manifest.parse(text.replace(settings, f"{{{create}}}".replace("/data/key", "hunter2")))
+
+
 def test_a_signing_key_is_hot_only_with_a_reason_and_an_overlap():
     """Tokens that were signed just before must still verify."""
     hot = "NEW: {used_by: all}"
