@@ -138,7 +138,7 @@ def test_what_is_missing_is_named(tmp_path):
     conftest = """
 import sys
 
-sys.modules["google.cloud.pubsub_v1"] = None
+sys.modules["google.pubsub_v1"] = None
 """
     ran = run(tmp_path, conftest=conftest, test_app="def test_it(keyturn_cloud):\n    pass\n")
 
