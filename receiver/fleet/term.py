@@ -14,7 +14,7 @@ from .subscriptions import Stream, Subscriptions
 
 
 #: Seconds between two looks at the stream.
-LOOK: Final = 0.25
+LOOK: Final = 0.5
 #: Seconds within which a worker that starts waits to be heard for; see `Fleet.wait`.
 READY: Final = 3.0
 
