@@ -63,7 +63,7 @@ class StructuredFormatter(logging.Formatter):
             entry[f"{_PREFIX}trace_sampled"] = context.sampled
             if context.span:
                 entry[f"{_PREFIX}spanId"] = context.span
-        return json.dumps(entry, default=str)
+        return _written(entry)
 
     def _message(self, record: logging.LogRecord) -> str:
         # With the traceback at its end, as Error Reporting looks for it [cloud.google.com/error-reporting/docs].
@@ -90,6 +90,13 @@ def current() -> TraceContext | None:
     if scope is None:
         return None
     return from_headers({k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope.get("headers", ())})
+
+
+def _written(entry: dict[str, Any]) -> str:
+    try:
+        return json.dumps(entry, default=str, allow_nan=False)
+    except ValueError:  # infinity is no JSON, and a line that is none would be taken in as text
+        return json.dumps(json.loads(json.dumps(entry, default=str), parse_constant=str))
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:

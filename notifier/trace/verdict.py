@@ -68,6 +68,9 @@ def _doubts(judged: Judged) -> list[str]:
     if judged.added_at is None:
         return [f"no entry shows when version {version} was added: look back further with --since"]
     doubts = []
+    if not any(one.state is State.CONVERGED for one in judged.states):
+        # Also where none was counted: a count that failed is a nought too.
+        doubts.append(f"no instance is known to serve version {version}")
     if not judged.complete:
         known = by_service(judged.ran, counted.at_add)
         doubts += [

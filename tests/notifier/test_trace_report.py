@@ -41,6 +41,13 @@ def test_a_count_that_does_not_agree_leaves_it_unknown(number, known):
     assert known == found.uncounted
 
 
+def test_a_count_of_none_is_no_proof():
+    """A count that failed is a nought as well, so where nobody serves the version nothing is claimed."""
+    silent = said("loaded", T0 - HOUR, instance="payments-9", version=OLD)
+    for entries in (rotation(1)[:1], [*rotation(1)[:1], silent]):
+        assert Verdict.UNKNOWN is asked(entries, counted=Counted.constant(0)).verdict
+
+
 def test_without_a_count_it_is_unknown():
     """Entries alone cannot say that nobody is missing."""
     found = asked(rotation(3))

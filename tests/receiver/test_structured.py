@@ -107,6 +107,7 @@ def test_an_exception_ends_the_message(line):
 def test_what_is_no_json_is_written_as_text(line):
     """A field may be anything; fields that are no mapping are left out."""
     assert "<object object" in line(json_fields={"odd": object()})["odd"]
+    assert ["Infinity", "NaN"] == line(json_fields={"odd": [float("inf"), float("nan")]})["odd"]
     assert "WARNING" == line(json_fields=["not", "fields"])["severity"]
 
 
