@@ -5,6 +5,7 @@ import pwd
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -48,14 +49,15 @@ def private_directory(uid):
 
 
 class Running:
-    """A process that serves, its output in a file of its own. Stopped by `stop`, within a bound."""
+    """A process that serves, its output in a file of its own. Stopped by `stop`, or by the end of this process."""
 
-    def __init__(self, command, directory, *, ready, stop_by, **popen):
-        self._stop_by = stop_by
+    def __init__(self, command, directory, *, ready, stop_by, user=None, group=None, **_):
         self._said = directory / "output"
+        keeper = [sys.executable, "-S", str(Path(__file__).with_name("keeper.py")), str(int(stop_by)), str(directory)]
+        as_whom = ["" if user is None else str(user), "" if group is None else str(group)]
         with self._said.open("wb") as said:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT, cwd=directory, **popen
+                [*keeper, *as_whom, *command], stdin=subprocess.PIPE, stdout=said, stderr=subprocess.STDOUT
             )
         try:
             self._wait(ready)
@@ -71,10 +73,9 @@ class Running:
             time.sleep(0.02)
 
     def stop(self):
-        if self._process.poll() is None:
-            self._process.send_signal(self._stop_by)
-            try:
-                self._process.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait(PATIENCE)
+        self._process.stdin.close()
+        try:
+            self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(PATIENCE)

@@ -1,10 +1,20 @@
 """The servers that other tests stand on: passwords count, old ones stop counting, sessions show."""
 
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import psycopg
 import pytest
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+
+from tests.servers.redis import binary as redis_binary
+
+
+ROOT = Path(__file__).parents[2]
 
 
 def log_in(postgres, user, password):
@@ -24,6 +34,28 @@ def test_postgres_takes_the_newest_password_only(postgres):
     postgres.lock(user)
     with pytest.raises(psycopg.OperationalError, match="not permitted to log in"):
         log_in(postgres, user, "two")
+
+
+def test_a_server_ends_with_the_process_that_started_it():
+    """However that ends: a test run that is killed leaves no server and no directory behind."""
+    script = (
+        "import os, signal\n"
+        "from tests.servers import redis\n"
+        "server = redis.RedisServer()\n"
+        "print(server._directory, server.admin.info()['process_id'], flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    if redis_binary() is None:
+        pytest.skip("Redis is not installed on this machine; as root on Debian: make servers")
+    ran = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=25, check=False
+    )
+    directory, pid = ran.stdout.split()
+
+    until = time.monotonic() + 10
+    while (Path(directory).exists() or Path(f"/proc/{pid}").exists()) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert (False, False) == (Path(directory).exists(), Path(f"/proc/{pid}").exists())
 
 
 def test_postgres_says_who_is_connected(postgres):
