@@ -22,6 +22,9 @@ PARENT_VARIABLE: Final = "KEYTURN_RUN_DIR"
 #: sizeof(sockaddr_un.sun_path) less its final NUL: 108 bytes on Linux, 104 on macOS and the BSDs [unix(7)].
 _SOCKET_PATH: Final = 107 if sys.platform == "linux" else 103
 
+#: The last member to leave may remove the directory under one that is just making it.
+_TRIES: Final = 20
+
 #: Every process's open descriptors by number: a short spelling of a long directory.
 _DESCRIPTORS: Final = Path("/proc/self/fd")
 
@@ -67,6 +70,7 @@ class RunDir:
         if found.st_mode & 0o077:
             raise ConfigurationError(f"{self.path} is open to other users (wanted mode 0700)")
         if not os.access(self.path, os.R_OK | os.W_OK | os.X_OK):
+            self.path.lstat()  # says that it is gone, where the last member has removed it just now
             raise ConfigurationError(f"{self.path} cannot be written to")
 
     @contextmanager
@@ -118,7 +122,7 @@ def open_run_dir(
         try:
             if named is not None:
                 candidate.mkdir(mode=0o700, parents=True, exist_ok=True)
-            run_dir.ensure()
+            _make(run_dir)
             with run_dir.address(f"w-{os.urandom(8).hex()}.sock"):
                 return run_dir
         except (OSError, ConfigurationError) as exc:
@@ -127,6 +131,15 @@ def open_run_dir(
         f"the workers of this container have nowhere to meet; tried {', '.join(refusals)}. Set {PARENT_VARIABLE} to a "
         "directory that this user can write to"
     )
+
+
+def _make(run_dir: RunDir) -> None:
+    """Make the directory, also while the last member of others is removing it."""
+    for _ in range(_TRIES):
+        with suppress(FileNotFoundError):
+            run_dir.ensure()
+            return
+    run_dir.ensure()
 
 
 def _usual_parents(environ: Mapping[str, str]) -> Iterator[Path]:

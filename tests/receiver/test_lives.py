@@ -11,6 +11,7 @@ import pytest
 from receiver import SecretCache
 from receiver.entry import Access, Adopt, Adopted, Asked, Entry, Held, Missing, Refused, Told, Verdict
 from receiver.knowledge import SECOND, Claim, Knowledge
+from receiver.rundir import RunDir, _make
 from receiver.step import step
 from receiver.testing import InMemorySource, push, rotate
 from tests.properties.test_step import HOUR, Model, drive, refreshed, started, with_versions
@@ -258,3 +259,20 @@ def test_a_value_of_a_new_life_is_a_change_though_its_number_is_the_same(cache, 
     entry.callbacks.wait(time.monotonic() + 5)
 
     assert ("another", [(1, "another")]) == (key.value, heard)
+
+
+@pytest.mark.promise("nobody left behind")
+def test_a_worker_starts_while_the_last_one_removes_the_directory(tmp_path):
+    """With one worker per container and `--max-requests`, the next one starts while the last one leaves."""
+    removed = []
+
+    class Vanishing(RunDir):
+        def _check(self):
+            if not removed:
+                removed.append(self.path.rmdir())
+            super()._check()
+
+    run_dir = Vanishing(tmp_path / "workers")
+    _make(run_dir)
+
+    assert ([None], True) == (removed, run_dir.path.is_dir())

@@ -105,14 +105,16 @@ class Checks:
         if answer.name in ("APPLIED", "KNOWN"):
             self.acked += 1
             # What was known before was told to those who were there then.
-            for sibling in awake if answer.name == "APPLIED" else [worker]:
+            good = all(version.good for version in self.world.truth.life.versions)  # or one that is held back stays
+            for sibling in (awake if answer.name == "APPLIED" else [worker]) if good else []:
                 for label in sibling.heap.handles:
                     now = served(sibling, label)
                     # A sibling that may not read has done what it can; the one that answers says so itself.
                     if now is not None and (sibling is worker or not self._excused(sibling)):
                         self._kept(sibling, label, now, event)
             worker.instance.done.append((event, began, SCHEDULER.now))
-            if self.world.settings.callbacks < 1.0 and not self.flaky:
+            busy = answer.name == "KNOWN" and worker.pushes  # with what another event of the same version began
+            if self.world.settings.callbacks < 1.0 and not self.flaky and not busy:
                 for sibling in awake:
                     self._called_back(sibling, event)
 

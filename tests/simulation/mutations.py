@@ -113,9 +113,6 @@ MUTATIONS: dict[str, list[Change]] = {
     "forgets callbacks that failed": [
         ("callbacks.py", "            watcher.retry_at = self._clock() + limit * self._jitter()", "            watcher.seen = watcher.tried")
     ],
-    "never reads for safety": [
-        ("worker.py", "            self._backstop_at = self._clock() + self._every * (_FRESH + self._jitter())", "            pass")
-    ],
     "takes a deletion for nothing": [
         ("events.py", "                return Knowledge.deleted(self.stamp)", "                return None")
     ],
