@@ -197,8 +197,10 @@ class Subscriptions:
 
     def close(self) -> None:
         """Close this process's channel; the next use opens a new one."""
-        with self._lock:
-            client, self._client = self._client, None
+        if not self._lock.acquire(timeout=_FAREWELL):
+            return  # a thread still searches for credentials, and ends with the process
+        client, self._client = self._client, None
+        self._lock.release()
         if client is not None:
             client.close()
             ENDINGS.begin()
@@ -213,10 +215,15 @@ class Subscriptions:
         return f"projects/{self._project}/subscriptions/{subscription}"
 
     def _ready(self) -> "SubscriberClient":
-        with self._lock:
+        # Without credentials the search for them takes 12 s, which is longer than whoever leaves may wait.
+        if not self._lock.acquire(timeout=_CALL):
+            raise HearingFailed("cannot connect: Google's client was not ready in time")
+        try:
             if self._client is None:
                 self._client = _connect()
             return self._client
+        finally:
+            self._lock.release()
 
 
 def _connect() -> "SubscriberClient":

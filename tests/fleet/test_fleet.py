@@ -1,5 +1,6 @@
 """Every instance hears for itself: instances and workers of one process, against the local cloud."""
 
+import contextlib
 import logging
 import os
 import socket
@@ -11,7 +12,7 @@ import grpc
 import pytest
 
 from receiver import SecretCache
-from receiver.errors import ConfigurationError
+from receiver.errors import ConfigurationError, HearingFailed
 from receiver.fleet import rules, term
 from receiver.fleet.inbox import Inbox
 from receiver.fleet.subscriptions import Subscriptions
@@ -345,6 +346,38 @@ def test_threads_end_with_the_cache(make, secrets):
     until(lambda: not ours() - before, "all threads have ended")
 
     assert during >= 6
+
+
+def test_a_search_for_credentials_holds_up_nobody(monkeypatch):
+    """While one thread searches for credentials, others fail and leave in a bounded time."""
+    go, searching = threading.Event(), threading.Event()
+
+    def search():
+        searching.set()
+        assert go.wait(10)
+        raise OSError("none")
+
+    monkeypatch.setattr("receiver.fleet.subscriptions._connect", search)
+    monkeypatch.setattr("receiver.fleet.subscriptions._CALL", 0.1)
+    monkeypatch.setattr("receiver.fleet.subscriptions._FAREWELL", 0.1)
+    subscriptions = Subscriptions("projects/p/topics/t", project="p")
+
+    def use():
+        with contextlib.suppress(HearingFailed):
+            subscriptions.delete("a")
+
+    searcher = threading.Thread(target=use)
+    searcher.start()
+    assert searching.wait(5)
+    began = time.monotonic()
+    with pytest.raises(HearingFailed, match="not ready in time"):
+        subscriptions.delete("b")
+    subscriptions.close()
+    took = time.monotonic() - began
+    go.set()
+    searcher.join(5)
+
+    assert took < 3
 
 
 def test_a_manifest_says_how_a_service_hears(tmp_path, cloud):
