@@ -134,6 +134,9 @@ def _told(descriptor: Any, path: list[str], value: str) -> Mapping[str, Any]:
     field = _field(descriptor, path[0])
     if path[1:]:
         return {field.name: _told(field.message_type, path[1:], value)}
+    if field.message_type is not None and field.message_type.full_name == "google.protobuf.FieldMask":
+        # In either case too: gcloud sends it as the fields are called.
+        return {field.name: re.sub("_([a-z])", lambda found: found[1].upper(), value)}
     if field.type in {FieldDescriptor.TYPE_BOOL, FieldDescriptor.TYPE_BYTES}:
         return {field.name: json.loads(value) if field.type == FieldDescriptor.TYPE_BOOL else value}
     return {field.name: [value] if field.is_repeated else value}

@@ -28,6 +28,8 @@ def test_terraform(cloud):
     _, updated = ask("PATCH", f"{at}?alt=json&updateMask=annotations%2CversionDestroyTtl%2Clabels", body)
     assert ({"x": "y"}, "86400s") == (updated["annotations"], updated["versionDestroyTtl"])
     assert "labels" not in updated
+    _, again = ask("PATCH", f"{at}?alt=json&updateMask=version_destroy_ttl", {"versionDestroyTtl": "90000s"})
+    assert ({"x": "y"}, "90000s") == (again["annotations"], again["versionDestroyTtl"])
 
     _, added = ask("POST", f"{at}:addVersion?alt=json", {"payload": {"data": "b25l"}})
     assert "ENABLED" == added["state"]
