@@ -185,7 +185,8 @@ def _missing(entry: Entry, access: Access, now: int) -> Entry:
         return _narrowed(entry, access, exists=False)
     entry = replace(entry, tries=entry.tries + 1)
     # Where nobody had said that it is there (the probe of a climb that was given up), it may be added yet.
-    return entry if access.known is None else _refuted(entry, access, now)
+    may_come = access.known is None and int(access.version) > entry.knowledge.highest()
+    return entry if may_come else _refuted(entry, access, now)
 
 
 def _refused(entry: Entry, refused: Refused, now: int) -> Entry:

@@ -95,8 +95,8 @@ MUTATIONS: dict[str, list[Change]] = {
         ("relay.py", "        elif now - peer.heard_at >= self._timeout:", "        elif now - peer.heard_at >= 60 * self._timeout:")
     ],
     "acknowledges what failed": [
-        ("worker.py", "    return rest.verdict is Verdict.FAILED and rest.transient", "    return False"),
-        ("worker.py", "frozenset({Verdict.SERVED, Verdict.WAITING})", "frozenset(Verdict)"),
+        ("spread.py", "    return rest.verdict is Verdict.FAILED and rest.transient", "    return False"),
+        ("spread.py", "frozenset({Verdict.SERVED, Verdict.WAITING})", "frozenset(Verdict)"),
     ],
     "callbacks in any order": [
         ("callbacks.py", "if w.since is None and _is_due(w, newest)]", "if _is_due(w, newest)]"),
@@ -129,7 +129,7 @@ MUTATIONS: dict[str, list[Change]] = {
         ("step.py", "access.known.stamp if access.known is not None else 0, _seen(entry, now))", "w.stamp if (w := entry.knowledge.word(number)) else 0, _seen(entry, now))")
     ],
     "a request waits for each of its reasons": [
-        ("worker.py", "patience=until - self._clock())", "patience=CATCH_UP)")
+        ("worker.py", "        patience = until - self._clock()", "        patience = CATCH_UP")
     ],
 }  # fmt: skip
 

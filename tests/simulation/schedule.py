@@ -279,7 +279,7 @@ class Schedule:
         """Awake workers that were told: two seconds. Those that a push passed over: the safety read."""
         SCHEDULER.run(SCHEDULER.now + 2.0)
         bound = 1.5 * self.settings.backstop + 2 * self.settings.tick + 40 if self._passed_over() else 0.0
-        if self._troubled():
+        if self._troubled() or self.checks.flaky:
             bound = max(bound, RETRIED + 2 * self.settings.tick + 10)
         end = SCHEDULER.now + bound
         while (behind := self._behind()) and SCHEDULER.now < end:
