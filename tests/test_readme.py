@@ -15,10 +15,9 @@ from receiver import handler, intake, worker
 from receiver.errors import Answer
 from receiver.knowledge import SECOND
 from receiver.telemetry import Event
+from tests.documents import README, ROOT, TEXT
 
 
-ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -93,7 +92,7 @@ def test_make_targets_exist(document):
 
 def rows(heading):
     """The first cells of the table whose header begins with `heading`."""
-    table = README.split(f"| {heading} |", 1)[1].split("\n\n", 1)[0]
+    table = TEXT.split(f"| {heading} |", 1)[1].split("\n\n", 1)[0]
     return [re.findall(r"`([A-Za-z_]+)`", line)[0] for line in table.splitlines()[2:]]
 
 
@@ -112,7 +111,7 @@ def test_every_log_event_is_used():
 
 def test_every_answer_is_explained():
     """The table of answers says what the code's table says."""
-    table = README.split("| answer | status | when |", 1)[1].split("\n\n", 1)[0].splitlines()[2:]
+    table = TEXT.split("| answer | status | when |", 1)[1].split("\n\n", 1)[0].splitlines()[2:]
 
     assert [f"| `{answer.name}` | {answer.status} | {answer.reason} |" for answer in Answer] == table
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from receiver.otel import OUTCOMES, Instruments
+from tests.documents import TEXT
 
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
+
 
 RUN = """
 import json, sys, tempfile
@@ -121,19 +122,19 @@ def test_without_the_api_package_nothing_is_measured():
 
 def test_every_metric_is_explained():
     """The README's table of metrics and the instruments are the same."""
-    table = README.split("| metric | kind | what |", 1)[1].split("\n\n", 1)[0]
+    table = TEXT.split("| metric | kind | what |", 1)[1].split("\n\n", 1)[0]
     code = (ROOT / "receiver" / "otel.py").read_text()
     made = {text.split('"')[1] for text in code.split("meter.create_")[1:]}
 
     assert made == {line.split("`")[1] for line in table.splitlines()[2:]}
-    assert all(f"`{outcome}`" in README for outcome in OUTCOMES)
+    assert all(f"`{outcome}`" in TEXT for outcome in OUTCOMES)
 
 
 def test_the_example_for_prometheus_serves_metrics(tmp_path):
     """The README's example, as it stands, shows keyturn's metrics to a scraper."""
-    block = README.split("start_http_server", 1)
+    block = TEXT.split("start_http_server", 1)
     start = block[0].rindex("```python\n") + len("```python\n")
-    code = README[start : README.index("```", len(block[0]))].replace("port=9464", "port=0")
+    code = TEXT[start : TEXT.index("```", len(block[0]))].replace("port=9464", "port=0")
     driver = f"""
 import os, urllib.request
 os.environ["KEYTURN_RUN_DIR"] = {str(tmp_path)!r}

@@ -4,7 +4,6 @@ import logging
 import os
 import re
 import threading
-from pathlib import Path
 
 import pytest
 
@@ -12,10 +11,10 @@ from receiver import Insecure, SecretCache
 from receiver.errors import AccessFailed
 from receiver.handler import PushHandler
 from receiver.testing import InMemorySource, push, rotate
+from tests.documents import TEXT
 from tests.receiver.test_cache import WAIT, Clock
 
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
 NAME = "projects/any-project/secrets/API_KEY"
 
 
@@ -202,7 +201,7 @@ def test_every_field_is_explained(make, source, said):
     cache.load()
     rotate(cache, source, "API_KEY", "two")
     cache.close()
-    table = README.split("| field | meaning |", 1)[1].split("\n\n", 1)[0]
+    table = TEXT.split("| field | meaning |", 1)[1].split("\n\n", 1)[0]
     explained = set(re.findall(r"`([a-z_]+)`", "".join(line.split("|")[1] for line in table.splitlines()[2:])))
     shown = {key for fields in said("loaded", "refreshed", "called_back", "instance_started") for key in fields}
 
