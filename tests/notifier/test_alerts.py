@@ -15,7 +15,7 @@ from notifier.local.cloud import SENDER, LocalCloud
 from notifier.local.log_filter import parse
 from receiver import OIDC, SecretCache, StructuredFormatter
 from receiver.handler import PushHandler
-from tests.receiver.test_cache import Clock
+from tests.receiver.test_cache import Clock, awake, tick
 
 
 ROOT = Path(__file__).parents[2]
@@ -63,15 +63,16 @@ class Service:
     def add(self, value=b"two"):
         self.cloud.add_version("API_KEY", value)
 
-    def fail(self, times=1, code=grpc.StatusCode.UNAVAILABLE):
+    def fail(self, times, code):
         self.cloud.secret_manager.fail_accesses(self.cloud.secret("API_KEY"), times=times, code=code)
 
     def refresh(self):
         self.cache.look(self.secret.name, deadline=self.clock() + 6)
 
     def read_in_safety(self):
-        """Do what is due about each hour, and nothing that a jump of the clock would ask for beside it."""
-        self.cache._worker._look_for_all()
+        """Let an hour go by in which the process runs, so that nothing is due but the read."""
+        awake(self.clock, 3610, self.cache)
+        tick(self.cache)
 
     def logged(self):
         """The entries as the official client gives them back."""
@@ -108,7 +109,7 @@ def slow(service):
 
 def failing(service):
     service.add()
-    service.fail(times=99)
+    service.fail(times=99, code=grpc.StatusCode.PERMISSION_DENIED)  # which is not tried again at once
     for _ in range(3):
         service.refresh()
 
