@@ -9,6 +9,8 @@ locals {
   candidates_regional = { for id, secret in local.served : id => secret if secret.location != "global" }
   # What a rotator reads to do its work, such as an administrator's password.
   needed = toset(flatten([for secret in local.served : tolist(secret.uses)]))
+  # An old version is ended where the entries of the log show that nobody holds it.
+  looks = length(local.rotates) > 0 && anytrue([for secret in local.served : secret.retired]) ? toset(["this"]) : toset([])
 }
 
 resource "google_pubsub_subscription" "rotate" {
@@ -123,6 +125,25 @@ resource "google_project_iam_custom_role" "candidates" {
     "secretmanager.versions.destroy",
     "secretmanager.versions.list",
   ]
+}
+
+# Cloud Logging is read by project. This reads neither Data Access logs, nor anything else of Logging.
+resource "google_project_iam_custom_role" "logs" {
+  for_each = local.looks
+
+  project     = local.project
+  role_id     = "keyturn.logs.${local.suffix}"
+  title       = "keyturn: who serves what of ${local.topic}"
+  description = "Read log entries, which say who still holds an old version."
+  permissions = ["logging.logEntries.list"]
+}
+
+resource "google_project_iam_member" "logs" {
+  for_each = local.looks
+
+  project = local.project
+  role    = google_project_iam_custom_role.logs["this"].id
+  member  = "serviceAccount:${local.rotator.service_account}"
 }
 
 resource "google_secret_manager_secret_iam_member" "rotator" {

@@ -122,13 +122,16 @@ def test_each_secret_is_read_by_those_that_the_manifest_names(applied):
     }
 
 
-def test_the_only_right_in_the_whole_project_is_to_have_a_subscription(applied):
-    """No predefined role in the project, no public member anywhere, and of custom roles only what is used."""
+def test_the_only_rights_in_the_whole_project(applied):
+    """To have a subscription and to read log entries; no public member anywhere, of custom roles only what is used."""
     made = applied["project_iam_custom_role"]
     roles = {one["role_id"].rpartition(".")[0]: sorted(one["permissions"]) for one in made}
     own_subscription = ("consume", "create", "delete", "get", "list", "update")
 
-    assert {("fleet", account("shared-service"))} == of(applied, "project_iam_member")
+    assert {("fleet", account("shared-service")), ("logs", account("rotator-service"))} == of(
+        applied, "project_iam_member"
+    )
+    assert ["logging.logEntries.list"] == roles["keyturn.logs"]
     assert [f"pubsub.subscriptions.{verb}" for verb in own_subscription] == roles["keyturn.fleet"]
     assert ["pubsub.topics.attachSubscription"] == roles["keyturn.fleetTopic"]
     assert [
@@ -140,7 +143,7 @@ def test_the_only_right_in_the_whole_project_is_to_have_a_subscription(applied):
         "secretmanager.secrets.update",
         *(f"secretmanager.versions.{verb}" for verb in ("access", "add", "destroy", "list")),
     ] == roles["keyturn.candidates"]
-    assert 4 == len(roles)
+    assert 5 == len(roles)
     members = [one["member"] for many in applied.values() for one in many if "member" in one and "role" in one]
     assert all(member.startswith("serviceAccount:") for member in members)
 
@@ -193,8 +196,8 @@ def test_nothing_else_is_made(applied):
     """Types and their numbers: whatever is added to the module is added here."""
     assert {
         "cloud_run_v2_service_iam_member": 2,
-        "project_iam_custom_role": 4,
-        "project_iam_member": 1,
+        "project_iam_custom_role": 5,
+        "project_iam_member": 2,
         "project_service_identity": 2,
         "pubsub_subscription": 4,
         "pubsub_subscription_iam_member": 3,
@@ -219,13 +222,15 @@ def test_nothing_else_is_made(applied):
             {("this", "OLD_LOGIN", "update"), ("candidate", "OLD_LOGIN", "update")},
         ),
         ("period: 30d", "period: 31d", {("this", "DB_LOGIN", "update")}),
+        ("rotator: random", "retire: false, rotator: random", set()),
+        ("rotation: {", "rotation: {retire: false, ", {("logs", "this", "delete")}),
         (
             "  DB_ADMIN: {",
             "  NEW_KEY: {used_by: [shop]}\n  DB_ADMIN: {",
             {("this", "NEW_KEY", "create"), ("accessor", "NEW_KEY/shop-service", "create")},
         ),
     ],
-    ids=["user", "label", "period", "secret"],
+    ids=["user", "label", "period", "retire-one", "retire-none", "secret"],
 )
 def test_a_change_changes_what_it_is_about(terraform, old, new, changes):
     """One line of the manifest is one secret's, or one right; a secret is changed in place, never replaced."""

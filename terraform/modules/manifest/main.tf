@@ -50,6 +50,8 @@ locals {
       uses        = toset(try(tolist(secret.rotation.uses), []))
       # What Secret Manager does by itself is the period; every other key is the rotator's business.
       served = length(setsubtract(try(keys(secret.rotation), []), ["period", "next"])) > 0
+      # Whether old versions are ended without being asked, of what is served.
+      retired = try(secret.rotation.retire, true)
     }
   }
 }
