@@ -7,6 +7,7 @@
 | `vault.py`, `google_vault.py` | the port to Secret Manager, and its adapter |
 | `rotator.py`, `rotators/` | what makes, applies, tests and revokes credentials: the interface, and those that come |
 | `machine.py`, `actions.py`, `ledger.py` | carries the steps out, under a lease, and notes each |
-| `retirement.py` | ends the old versions, when nobody holds them |
+| `bounded.py` | waits for a rotator as long as its lease allows |
+| `retirement.py`, `retiring.py` | ends the old versions, when nobody holds them |
 | `service.py`, `ticking.py` | the Flask service, and what it does without being asked |
 """

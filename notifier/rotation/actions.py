@@ -10,8 +10,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
+from .bounded import Bounded
 from .plan import Plan
-from .retirement import Retirement
+from .retirement import LOOK_AGAIN, Retirement
 from .rotator import Job, Rotator, RotatorError
 from .state import Doomed, State, Step
 from .steps import Action, Wait
@@ -45,7 +46,7 @@ class Actions:
         wall: Callable[[], float],
     ) -> None:
         self._plan = plan
-        self._rotator = rotator
+        self._rotator = None if rotator is None else Bounded(rotator)
         self._vault = vault
         self._retirement = retirement
         self._read = read
@@ -70,8 +71,9 @@ class Actions:
                 self._sure().test(self.job(state), self._candidate(state))
                 return state.did(Step.TESTED)
             case Action.PROMOTE:
-                number, now = self._promote(state), self._wall()
-                return state.did(Step.PROMOTED, promoted=number, promoted_at=now, satisfied=state.asked, copy_of=0)
+                return self._note(
+                    state, self.promoted(state) or self._vault.add(self._plan.secret, self._candidate(state))
+                )
             case Action.RETIRE:
                 return self.retire(state, force=False)
             case Action.DESTROY:
@@ -85,11 +87,16 @@ class Actions:
             force: end them whoever holds them.
         """
         self.drop_candidate(state)
-        job = self.job(state)
+        secret = self._plan.secret
+        served = current(self._vault, secret, at_most=highest(self._vault, secret))
+        if served is None or served[0] < state.promoted:
+            why = f"version {state.promoted} is not usable, so none before it is ended: enable it, or take keyturn "
+            return Wait(f"{why}rollback {secret.secret}", self._wall() + LOOK_AGAIN)
         ended = self._retirement.retire(
             self._plan,
             self._rotator,
-            job,
+            # Somebody may have added one by hand since, and what that one holds must stay valid.
+            replace(self.job(state), current=served[1]),
             newest=state.promoted,
             added_at=state.promoted_at,
             now=self._wall(),
@@ -105,20 +112,24 @@ class Actions:
             self._plan, self._rotator, job, newest=number, added_at=added_at, now=now, force=force
         )
 
-    def restore(self, state: State) -> bool:
-        """Give the old credential its place back, where applying the new one takes it; whether that was done.
+    def took_the_place(self, state: State) -> bool:
+        """Whether the new credential may have ended the old one, and is not served yet."""
+        alone = self._rotator is not None and self._rotator.overlap == "none"
+        return alone and state.step in {Step.CREATED, Step.APPLIED, Step.TESTED}
+
+    def undo(self, state: State) -> State:
+        """Give the old credential its place back, and return where it then stands; or note the version, if it is there.
 
         Raises:
             VaultError: Secret Manager did not do its part.
             RotatorError: the rotator did not do its part.
         """
-        if self._rotator is None or self._rotator.overlap != "none":
-            return False
+        if number := self.promoted(state):
+            return self._note(state, number)
         job = self.job(state)
-        if job.current is None:
-            return False
-        self._rotator.apply(job, job.current)
-        return True
+        if job.current is not None:
+            self._sure().apply(job, job.current)
+        return replace(state, step=Step.BEGUN)
 
     def drop_candidate(self, state: State) -> None:
         """Destroy the candidate, whose value stands in the secret itself; what fails here is tried again."""
@@ -155,14 +166,24 @@ class Actions:
             value = self._sure().create(self.job(state))
         return self._vault.add(self._plan.companion, value)
 
-    def _promote(self, state: State) -> int:
+    def promoted(self, state: State) -> int:
+        """The number that the tested candidate has in the secret, where it was added and not noted; 0 where not.
+
+        Raises:
+            VaultError: it cannot be told.
+        """
+        if state.step is not Step.TESTED:
+            return 0
         value = self._candidate(state)
         for number in range(state.base + 1, highest(self._vault, self._plan.secret) + 1):
             with contextlib.suppress(Absent, Unusable):
                 _, other = self._vault.access(self._plan.secret, number)
                 if hmac.compare_digest(other, value):
                     return number
-        return self._vault.add(self._plan.secret, value)
+        return 0
+
+    def _note(self, state: State, number: int) -> State:
+        return state.did(Step.PROMOTED, promoted=number, promoted_at=self._wall(), satisfied=state.asked, copy_of=0)
 
     def _candidate(self, state: State) -> bytes:
         _, value = self._vault.access(self._plan.companion, state.candidate)

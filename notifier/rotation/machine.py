@@ -12,12 +12,13 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
-from .actions import Actions
+from .actions import STEP_TIMEOUT, Actions
+from .bounded import MARGIN
 from .ledger import Page, changed
 from .plan import Plan, safe
 from .retirement import Retirement
 from .rotator import Rotator, RotatorError
-from .state import Doomed, State, Step
+from .state import State, Step
 from .steps import Action, Wait, next_action
 from .telemetry import Event
 from .telemetry import entry as log
@@ -27,6 +28,9 @@ from .vault import Conflict, Vault, VaultError
 #: Seconds that a lease lasts: longer than a step takes. One that takes longer is done twice at worst, with the same
 #: candidate, and whoever was slower is told that it lost.
 LEASE: Final = 60.0
+
+#: Seconds of a lease that a step needs: a rotator is waited for no longer.
+LONGEST: Final = STEP_TIMEOUT + MARGIN
 
 #: Seconds until a failed step is tried again: doubled each time, with jitter over the upper half.
 _FIRST_RETRY: Final = 5.0
@@ -93,25 +97,27 @@ class Machine:
         self.plan = plan
         self._rotator = rotator
         self._vault = vault
-        self._actions = Actions(plan, rotator, vault, retirement=retirement, read=read, wall=wall)
+        self.actions = Actions(plan, rotator, vault, retirement=retirement, read=read, wall=wall)
         self._wall = wall
         self._owner = owner
         self._rng = rng
         self._lock = threading.Lock()
 
-    def ask(self, stamp: int) -> State:
+    def ask(self, stamp: int, *, insist: bool = False) -> State:
         """Note that a rotation is wanted; when this returns, no crash forgets it.
 
         Args:
             stamp: nanoseconds of the event; a repeated event has the same, whatever its message id.
+            insist: a person asks, whose clock may be late.
 
         Raises:
             VaultError: it could not be noted.
         """
 
         def note(page: Page) -> None:
-            if page.state.asking(stamp) != page.state:
-                page.save(page.state.asking(stamp))
+            asked = page.state.insisting(stamp) if insist else page.state.asking(stamp)
+            if asked != page.state:
+                page.save(asked)
                 self._say(logging.INFO, "rotation_asked", "is to be rotated")
 
         return changed(self._vault, self.plan, note)
@@ -127,7 +133,7 @@ class Machine:
         def note(page: Page) -> None:
             if page.state.under_way:
                 raise NotNow(f"a rotation of {self.plan.secret.secret} is under way ({page.state.step}); let it end")
-            page.save(replace(page.state.asking(stamp), copy_of=version, step=Step.IDLE))
+            page.save(replace(page.state.insisting(stamp), copy_of=version, step=Step.IDLE))
 
         return changed(self._vault, self.plan, note)
 
@@ -147,8 +153,11 @@ class Machine:
             if state.leased(now, to_others_than=self._owner):
                 raise NotNow("another rotator works on it at this moment")
             page.save(state.held_by(self._owner, until=now + LEASE))
-            self._actions.restore(state)
-            self._actions.drop_candidate(state)
+            if number := self.actions.promoted(state):
+                raise NotNow(f"version {number} is there already; keyturn rotate {self.plan.secret.secret} goes on")
+            if self.actions.took_the_place(state):
+                self.actions.undo(state)
+            self.actions.drop_candidate(state)
             page.save(page.state.did(Step.IDLE, candidate=0, copy_of=0, satisfied=state.asked).released())
 
         with self._lock:
@@ -171,34 +180,43 @@ class Machine:
         """
         changed(self._vault, self.plan, lambda page: page.pause(because))
 
-    def advance(self, *, urgent: bool = False, force_retirement: bool = False) -> Advance:
+    def advance(self, *, urgent: bool = False) -> Advance:
         """Do what can be done now, until nothing is left or a step fails.
 
         Args:
             urgent: whether a person asks, who waits for no window and for no time of a next attempt.
-            force_retirement: end the old versions now, whoever holds them.
         """
         done: list[Action] = []
         with self._lock:
             try:
-                return self._advance(done, urgent=urgent, force=force_retirement)
+                return self._advance(done, urgent=urgent)
             except Conflict:
                 return Advance(Outcome.BUSY, "another rotator works on it", tuple(done))
             except VaultError as exc:
                 return Advance(Outcome.FAILED, str(exc), tuple(done))
 
-    def end_old(self, served: tuple[int, bytes], *, added_at: float, now: float, force: bool) -> "list[Doomed] | Wait":
-        """End every enabled version below the one that is served, whoever made it; see `Retirement.retire`.
+    def alone(self, page: Page, work: Callable[[State], State | Wait]) -> State | Wait:
+        """Do something else than a next step, while no other rotator works on it; what was done is noted.
 
-        Args:
-            served: the newest usable version, and its value.
-            added_at: when it was added, in seconds since the epoch.
-            now: likewise.
-            force: end them whoever holds them.
+        Raises:
+            NotNow: somebody works on it.
+            VaultError: it could not be done, or could not be noted.
+            RotatorError: the rotator did not do its part.
         """
-        return self._actions.end_old(served, added_at=added_at, now=now, force=force)
+        with self._lock:
+            now = self._wall()
+            if page.state.leased(now, to_others_than=self._owner):
+                raise NotNow("another rotator works on it at this moment")
+            page.save(page.state.held_by(self._owner, until=now + LEASE))
+            try:
+                done = work(page.state)
+            except (VaultError, RotatorError):
+                page.save(page.state.released())
+                raise
+            page.save((page.state if isinstance(done, Wait) else done).released())
+            return done
 
-    def _advance(self, done: list[Action], *, urgent: bool, force: bool) -> Advance:
+    def _advance(self, done: list[Action], *, urgent: bool) -> Advance:
         page = Page(self._vault, self.plan)
         if self._vault.describe(self.plan.secret).managed:
             self._say(logging.INFO, "rotation_left_alone", "is rotated by Google itself")
@@ -207,16 +225,16 @@ class Machine:
             now = self._wall()
             if page.state.leased(now, to_others_than=self._owner):
                 return Advance(Outcome.BUSY, "another rotator works on it", tuple(done), page.state)
-            action = self._next(page, now, urgent=urgent, force=force)
+            action = self._next(page, now, urgent=urgent)
             if isinstance(action, Wait):
                 return self._rest(page, action, done)
             if action in _NEEDS_ROTATOR and self._rotator is None:
                 why = "no rotator is declared for it in the manifest"
                 return Advance(Outcome.LEFT_ALONE, why, tuple(done), page.state)
-            if page.state.owner != self._owner or page.state.until < now + LEASE / 2:
+            if page.state.owner != self._owner or page.state.until < now + LONGEST:
                 page.save(page.state.held_by(self._owner, until=now + LEASE))
             try:
-                moved = self._do(action, page.state, force=force)
+                moved = self.actions.do(action, page.state)
             except (VaultError, RotatorError) as exc:
                 return self._failed(page, action, exc, done)
             if isinstance(moved, Wait):
@@ -225,11 +243,9 @@ class Machine:
             done.append(action)
             self._say(logging.INFO, "rotation_step", f"{action} is done", step=action.value)
             if action is Action.PROMOTE:
-                self._actions.drop_candidate(page.state)
+                self.actions.drop_candidate(page.state)
 
-    def _next(self, page: Page, now: float, *, urgent: bool, force: bool) -> Action | Wait:
-        if force and page.state.step is Step.PROMOTED:
-            return Action.RETIRE
+    def _next(self, page: Page, now: float, *, urgent: bool) -> Action | Wait:
         return next_action(
             page.state,
             self.plan,
@@ -239,12 +255,9 @@ class Machine:
             urgent=urgent,
         )
 
-    def _do(self, action: Action, state: State, *, force: bool) -> State | Wait:
-        if action is Action.RETIRE:
-            return self._actions.retire(state, force=force)
-        return self._actions.do(action, state)
-
     def _rest(self, page: Page, wait: Wait, done: list[Action]) -> Advance:
+        if page.paused is not None and self.actions.took_the_place(page.state):
+            wait = Wait(f"{wait.why}{self._give_back(page)}")
         if page.state.owner == self._owner:
             rested = page.state.released()
             if wait.until is not None and rested.step is Step.PROMOTED:
@@ -259,23 +272,26 @@ class Machine:
     def _failed(self, page: Page, action: Action, exc: Exception, done: list[Action]) -> Advance:
         why = f"{action}: {exc}"
         self._say(logging.ERROR, "rotation_failed", why, step=action.value, failures=page.state.failures + 1)
+        if self.actions.took_the_place(page.state):
+            why += self._give_back(page)
         state = page.state
-        if action in {Action.APPLY, Action.TEST} and self._restored(state):
-            state = replace(state, step=Step.CREATED)
         pause = min(_LAST_RETRY, _FIRST_RETRY * 2 ** min(state.failures, 12)) * (0.5 + self._rng() / 2)
         page.save(state.failed(safe(why), retry_at=self._wall() + pause))
         return Advance(Outcome.FAILED, why, tuple(done), page.state)
 
-    def _restored(self, state: State) -> bool:
+    def _give_back(self, page: Page) -> str:
+        # Whoever slept through its lease must not undo what its heir did.
+        page.save(page.state.held_by(self._owner, until=self._wall() + LEASE))
         try:
-            restored = self._actions.restore(state)
+            undone = self.actions.undo(page.state)
         except (VaultError, RotatorError) as exc:
             why = f"the old credential could not be restored: {exc}"
             self._say(logging.ERROR, "rotation_failed", why, step="restore")
-            return False
-        if restored:
+            return f"; {why}"
+        if undone.step is Step.BEGUN:
             self._say(logging.WARNING, "rotation_restored", "the old credential works again")
-        return restored
+        page.save(undone)
+        return ""
 
     def _say(self, level: int, event: Event, what: str, **fields: str | int) -> None:
         log(level, event, f"{self.plan.secret}: {what}", secret=self.plan.secret.path, **fields)

@@ -59,10 +59,12 @@ class Plans:
 
     Args:
         plans: one for each secret.
+        number: of the project, where it is known; another number is then another project.
     """
 
-    def __init__(self, plans: Mapping[str, Plan]) -> None:
+    def __init__(self, plans: Mapping[str, Plan], *, number: int | None = None) -> None:
         self._plans = dict(plans)
+        self._number = number
 
     def __iter__(self) -> Any:
         return iter(self._plans.values())
@@ -77,14 +79,14 @@ class Plans:
     def of(self, secret: SecretName) -> Plan | None:
         """The plan of the secret that an event names, by project number as a rule.
 
-        One project's topic brings one project's events, so the number need not be known; another project's id is
-        another project's secret.
+        One project's topic brings one project's events, so where the number is not known any is taken; another
+        project's id is another project's secret.
         """
         plan = self._plans.get(secret.secret)
         if plan is None or plan.secret.location != secret.location:
             return None
-        ours = secret.project == plan.secret.project or secret.by_number
-        return plan if ours else None
+        ours = self._number is None or secret.project == str(self._number)
+        return plan if secret.project == plan.secret.project or (secret.by_number and ours) else None
 
 
 def safe(text: str) -> str:

@@ -70,7 +70,12 @@ def _next(state: State, name: str, paused: str | None) -> str:
         return f"paused ({paused}); keyturn rotation resume {name} lets it go on"
     if state.step is Step.IDLE and state.wanted:
         return "it begins in its window; keyturn rotate begins it at once"
-    return _NEXT[state.step].format(name=name)
+    told = _NEXT[state.step].format(name=name)
+    if state.failures and state.under_way and "abandon" not in told:
+        told += f", keyturn rotation abandon {name} gives it up"
+    if state.failures and state.step is Step.PROMOTED:
+        told += f"; what is ended already is passed over: gcloud secrets versions disable N --secret {name}"
+    return told
 
 
 def _time(seconds: float) -> str:

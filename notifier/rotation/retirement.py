@@ -118,6 +118,8 @@ class Retirement:
             if one.at > now:
                 left.append(one)
                 continue
+            if self._enabled_again(plan, one.number):
+                continue
             self._vault.destroy(plan.secret, one.number)
             log(
                 logging.INFO,
@@ -127,6 +129,21 @@ class Retirement:
                 version=one.number,
             )
         return tuple(left)
+
+    def _enabled_again(self, plan: Plan, number: int) -> bool:
+        """Whether somebody made it usable again since, who must need it: what is destroyed is lost."""
+        try:
+            self._vault.access(plan.secret, number)
+        except Unusable:
+            return False
+        log(
+            logging.WARNING,
+            "retirement_held_up",
+            f"{plan.secret}: version {number} was enabled again, so it is not destroyed",
+            secret=plan.secret.path,
+            version=number,
+        )
+        return True
 
     def _held_up(self, plan: Plan, *, newest: int, added_at: float, now: float) -> Wait | None:
         due = added_at + plan.grace

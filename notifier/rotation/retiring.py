@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
-from .ledger import Page, changed
-from .machine import Advance, Machine, Outcome
-from .state import Step
-from .steps import Wait
+from .ledger import Page
+from .machine import Advance, Machine, NotNow, Outcome
+from .rotator import RotatorError
+from .state import Doomed, State, Step
+from .steps import Action, Wait
 from .vault import Absent, Vault, VaultError, current, highest
 
 
@@ -23,24 +24,40 @@ def retire_now(machine: Machine, vault: Vault, *, now: float, force: bool) -> Ad
     """
     try:
         page = Page(vault, machine.plan)
-    except Absent:
+    except Absent:  # people make its versions
         page = None
+    if page is not None and page.paused is not None:
+        return Advance(Outcome.WAITING, f"paused: {page.paused}", (), page.state)
     if page is not None and page.state.under_way:
-        return Advance(Outcome.WAITING, f"a rotation is under way ({page.state.step}); let it end first")
-    if page is not None and page.state.step is Step.PROMOTED:
-        done = machine.advance(urgent=True, force_retirement=force)
-        return done if done.state.step is not Step.IDLE else Advance(Outcome.DONE, done.why, done.steps, done.state)
-    newest = highest(vault, machine.plan.secret)
-    served = current(vault, machine.plan.secret, at_most=newest)
+        return Advance(
+            Outcome.WAITING, f"a rotation is under way ({page.state.step}); let it end first", (), page.state
+        )
+
+    def work(state: State) -> State | Wait:
+        if state.step is Step.PROMOTED:
+            return machine.actions.retire(state, force=force)
+        ended = _end_old(machine, vault, now=now, force=force)
+        return ended if isinstance(ended, Wait) else replace(state, doomed=(*state.doomed, *ended))
+
+    before = State() if page is None else page.state
+    try:
+        done = work(before) if page is None else machine.alone(page, work)
+    except NotNow as exc:
+        return Advance(Outcome.BUSY, str(exc), (), before)
+    except RotatorError as exc:
+        return Advance(Outcome.FAILED, str(exc), (), before)
+    if isinstance(done, Wait):
+        return Advance(Outcome.WAITING, done.why, (), before)
+    return Advance(Outcome.DONE, "the old versions are ended", (Action.RETIRE,), done)
+
+
+def _end_old(machine: Machine, vault: Vault, *, now: float, force: bool) -> list[Doomed] | Wait:
+    secret = machine.plan.secret
+    served = current(vault, secret, at_most=highest(vault, secret))
     if served is None:
-        raise VaultError(f"{machine.plan.secret} has no usable version: nothing is old")
-    added = next((one.created for one in vault.versions(machine.plan.secret) if one.number == served[0]), now)
-    ended = machine.end_old(served, added_at=added, now=now, force=force)
-    if isinstance(ended, Wait):
-        return Advance(Outcome.WAITING, ended.why)
-    if page is not None and ended:
-        changed(vault, machine.plan, lambda kept: kept.save(replace(kept.state, doomed=(*kept.state.doomed, *ended))))
-    return Advance(Outcome.DONE, f"version {served[0]} is the only one that is enabled")
+        raise VaultError(f"{secret} has no usable version: nothing is old")
+    added = next((one.created for one in vault.versions(secret) if one.number == served[0]), now)
+    return machine.actions.end_old(served, added_at=added, now=now, force=force)
 
 
 def version_before(machine: Machine, vault: Vault) -> int:

@@ -48,7 +48,7 @@ def plans_of(manifest: Manifest) -> Plans:
             period=said.period or 0,
             services=spec.used_by,
         )
-    return Plans(found)
+    return Plans(found, number=manifest.project_number)
 
 
 class Rotations:
@@ -123,7 +123,7 @@ class Rotations:
         Raises:
             VaultError: it could not be noted.
         """
-        machine.ask(int(self._wall() * 1e9))
+        machine.ask(int(self._wall() * 1e9), insist=True)
 
     def advance(self, machine: Machine, *, urgent: bool = False, wait: float = 0.0) -> Advance:
         """Do what can be done now for one secret.

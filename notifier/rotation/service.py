@@ -38,7 +38,7 @@ def create_app(
         rotations: of the manifest.
         auth: who may push.
         operators: who may look and act; None leaves those routes out.
-        paused: whether nothing is begun; pushes are then answered 503, so that nothing is forgotten.
+        paused: whether nothing is begun; what is pushed is noted, since Pub/Sub gives up after a hundred attempts.
         tick: does what is due.
     """
     app = Flask(__name__)
@@ -53,14 +53,14 @@ def create_app(
         event = opened(request.stream.read(gate.READ_AT_MOST))
         if isinstance(event, Answer):
             return Response(status=event.status)
-        return Response(status=_AGAIN if paused else answer(rotations, event))
+        return Response(status=answer(rotations, event, paused=paused))
 
     if operators is not None:
         _add_routes(app, rotations, operators, tick)
     return app
 
 
-def answer(rotations: Rotations, event: SecretEvent) -> int:
+def answer(rotations: Rotations, event: SecretEvent, *, paused: bool = False) -> int:
     """Do what an event asks for, and return the status of the answer to its push.
 
     204 is for what is done, is none of ours, or is noted and waits for a time that a redelivery cannot bring nearer;
@@ -75,6 +75,8 @@ def answer(rotations: Rotations, event: SecretEvent) -> int:
         return _AGAIN
     if machine is None:
         log(logging.INFO, "rotation_not_ours", f"nothing here rotates {event.secret}", secret=str(event.secret))
+        return 204
+    if paused:
         return 204
     done = rotations.advance(machine)
     return _AGAIN if done.outcome in {Outcome.BUSY, Outcome.FAILED} else 204

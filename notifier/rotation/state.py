@@ -131,6 +131,10 @@ class State:
         """The same, with a request; an older one changes nothing."""
         return replace(self, asked=max(self.asked, asked))
 
+    def insisting(self, asked: int) -> "State":
+        """The same, with a person's request, which counts even where that person's clock is late."""
+        return self.asking(max(asked, self.satisfied + 1))
+
     def did(self, step: Step, **changes: Any) -> "State":
         """The same, one step further, with no failure standing."""
         return replace(self, step=step, failures=0, retry_at=0.0, why="", **changes)

@@ -14,8 +14,15 @@ EVERY: Final = 60.0
 
 
 def tick(rotations: Rotations) -> list[Advance]:
-    """Do what is due for every secret, one after the other."""
-    return [rotations.advance(machine) for machine in rotations]
+    """Do what is due for every secret, one after the other; what is wrong with one stops no other."""
+    done = []
+    for machine in rotations:
+        try:
+            done.append(rotations.advance(machine))
+        except Exception as exc:  # noqa: BLE001  # the next look comes in any case
+            what = f"{machine.plan.secret}: a look failed ({type(exc).__name__})"
+            log(logging.ERROR, "rotation_failed", what, secret=machine.plan.secret.path, step="tick")
+    return done
 
 
 class Ticker:
@@ -43,7 +50,4 @@ class Ticker:
 
     def _run(self) -> None:
         while not self._ended.wait(self._every):
-            try:
-                tick(self._rotations)
-            except Exception as exc:  # noqa: BLE001  # the next look comes in any case
-                log(logging.ERROR, "rotation_failed", f"a look failed ({type(exc).__name__})", step="tick")
+            tick(self._rotations)

@@ -54,9 +54,11 @@ def app(manifest_path: str | None = None) -> Flask:
         raise NoRotator(f"{path}: there is no rotator with an address that SECRET_ROTATE could be pushed to")
     rotations = rotations_of(manifest, GoogleVault(from_environment()))
     paused = rotator.paused or os.environ.get(PAUSED, "") not in {"", "0"}
+    auth = OIDC(audience=rotator.audience, sender=manifest.pusher)
     made = create_app(
         rotations,
-        auth=OIDC(audience=rotator.audience, sender=manifest.pusher),
+        auth=auth,
+        operators=auth,  # a scheduler's requests are signed as pushes are
         paused=paused,
         tick=None if paused else lambda: tick(rotations),
     )

@@ -166,7 +166,9 @@ def python(*, callable: str = "", **settings: Any) -> Rotator:  # noqa: A002  # 
         made: Rotator = getattr(importlib.import_module(module), name)(**settings)
     except (ImportError, AttributeError, ValueError, TypeError) as exc:
         raise BadSettings(f"python: {callable!r} could not be made a rotator ({type(exc).__name__})") from exc
-    missing = [part for part in ("create", "apply", "test", "revoke", "overlap") if not hasattr(made, part)]
+    missing = [
+        part for part in ("create", "apply", "test", "revoke", "overlap", "one_at_a_time") if not hasattr(made, part)
+    ]
     if missing:
         raise BadSettings(f"python: {callable!r} has no {missing[0]}")
     return made

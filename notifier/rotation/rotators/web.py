@@ -89,6 +89,7 @@ class Web:
         self, what: str, request: Mapping[str, Any], job: Job, known: dict[str, str], headers: dict[str, str]
     ) -> bytes:
         import requests
+        import urllib3
 
         if self._administrator:
             known = {**known, "administrator": job.read(self._administrator).decode().strip()}
@@ -102,13 +103,14 @@ class Web:
                 timeout=(5.0, job.timeout / 2),
                 allow_redirects=False,
                 stream=True,
+                auth=lambda prepared: prepared,  # or ~/.netrc would take the place of the credential that is tried
             ) as answer:
                 wanted = request.get("status", [200, 201, 204])
                 if answer.status_code not in wanted:
                     refused = answer.status_code in {401, 403}
                     raise RotatorError(f"the provider answered {answer.status_code} to {what}", refused=refused)
                 body: bytes = answer.raw.read(_LARGEST + 1, decode_content=True)
-        except (requests.RequestException, OSError, ValueError) as exc:
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as exc:
             raise RotatorError(f"no answer of the provider to {what} ({type(exc).__name__})") from None
         if len(body) > _LARGEST:
             raise RotatorError(f"the provider's answer to {what} is larger than {_LARGEST} bytes")

@@ -7,6 +7,7 @@ import pytest
 from notifier.rotation.ledger import Page
 from notifier.rotation.machine import LEASE, NotNow, Outcome
 from notifier.rotation.retirement import Holding
+from notifier.rotation.retiring import retire_now
 from notifier.rotation.state import STATE, Step
 from notifier.rotation.steps import Action
 from notifier.rotation.windows import Window
@@ -68,7 +69,7 @@ def test_force_ends_it_all_the_same(bench):
     machine = bench.machine()
     machine.ask(bench.asks())
     machine.advance()
-    machine.advance(force_retirement=True)
+    retire_now(machine, bench.vault, now=bench.now, force=True)
 
     assert [2] == bench.enabled()
 

@@ -6,6 +6,7 @@ import traceback
 import psycopg
 import pytest
 
+from notifier.rotation.retiring import retire_now
 from notifier.rotation.rotator import Job, RotatorError, find
 from notifier.rotation.rotators.login import Login
 from receiver import SecretName
@@ -26,7 +27,7 @@ def test_every_step(rotation_cloud, name, caplog, overlap, trouble):
     bench.provider.refuse, bench.provider.down = trouble == "refused", trouble == "down"
     machine = bench.machine()
     machine.ask(bench.asks())
-    answers = [machine.advance(), machine.advance(force_retirement=True)]
+    answers = [machine.advance(), retire_now(machine, bench.vault, now=bench.now, force=True)]
     kept = bench.vault.describe(bench.plan.companion)
 
     written = [record.getMessage() + str(record.__dict__) for record in caplog.records]

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+import requests
 from google.cloud import secretmanager
 from google.protobuf.field_mask_pb2 import FieldMask
 
@@ -65,7 +66,7 @@ def served(own_cloud, tmp_path):
 
 
 def test_a_schedule_is_followed(own_cloud, served):
-    """Secret Manager's schedule fires, the push is let in by its token, and the new version is there."""
+    """A schedule fires, its push is let in by its token, and the new version is there; a scheduler may tick."""
     port, _ = served
     path = own_cloud.create_secret("KEY", b"canary-first", topic="events")
     own_cloud.create_secret("KEY-candidate")
@@ -87,5 +88,11 @@ def test_a_schedule_is_followed(own_cloud, served):
     assert own_cloud.pubsub.wait_for_pushes(
         lambda pushes: len({push.message for push in pushes if push.acknowledged}) >= 2, 20.0
     ), own_cloud.pubsub.pushes()
+    tick, token = (
+        f"http://127.0.0.1:{port}/rotation/tick",
+        own_cloud.issuer.token(audience="https://r.example/rotation/events", email=manifest_sender),
+    )
+    assert 403 == requests.post(tick, timeout=10).status_code
+    assert 204 == requests.post(tick, headers={"Authorization": f"Bearer {token}"}, timeout=10).status_code
     answer = client.access_secret_version(name=f"{path}/versions/2")
     assert 32 == len(answer.payload.data)
