@@ -58,7 +58,7 @@ def measured(tmp_path):
 
 
 def _safety_read(cache):
-    cache._worker._look_for_all()
+    cache._worker._rounds._read()
 
 
 def test_the_calls_are_those_that_are_made(measured):
