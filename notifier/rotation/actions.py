@@ -102,15 +102,26 @@ class Actions:
             now=self._wall(),
             force=force,
         )
-        return ended if isinstance(ended, Wait) else replace(state.did(Step.IDLE), doomed=(*state.doomed, *ended))
+        return ended if isinstance(ended, Wait) else self._doomed(state, ended).did(Step.IDLE)
 
-    def end_old(self, served: tuple[int, bytes], *, added_at: float, now: float, force: bool) -> list[Doomed] | Wait:
-        """End the versions before one that people made; see `Machine.end_old`."""
+    def end_old(self, state: State, *, force: bool) -> State | Wait:
+        """End every enabled version below the newest usable one, whoever made it; see `Retirement.retire`.
+
+        Raises:
+            VaultError: no version is usable, or Secret Manager did not do its part.
+            RotatorError: the rotator did not do its part.
+        """
+        secret, now = self._plan.secret, self._wall()
+        served = current(self._vault, secret, at_most=highest(self._vault, secret))
+        if served is None:
+            raise VaultError(f"{secret} has no usable version: nothing is old")
         number, value = served
-        job = Job(self._plan.secret, f"{self._plan.secret.secret}-{number}", STEP_TIMEOUT, value, self._read)
-        return self._retirement.retire(
-            self._plan, self._rotator, job, newest=number, added_at=added_at, now=now, force=force
+        added = next((one.created for one in self._vault.versions(secret) if one.number == number), now)
+        job = Job(secret, f"{secret.secret}-{number}", STEP_TIMEOUT, value, self._read)
+        ended = self._retirement.retire(
+            self._plan, self._rotator, job, newest=number, added_at=added, now=now, force=force
         )
+        return ended if isinstance(ended, Wait) else self._doomed(state, ended)
 
     def took_the_place(self, state: State) -> bool:
         """Whether the new credential may have ended the old one, and is not served yet."""
@@ -148,12 +159,34 @@ class Actions:
             read=self._read,
         )
 
-    def _begin(self, state: State) -> State:
+    def _doomed(self, state: State, ended: list[Doomed]) -> State:
+        """The same, with what is to be destroyed, and when: from its last end, where it ended more than once."""
+        doomed = {one.number: one for one in (*state.doomed, *ended)}
+        if self._plan.destroy_after is not None and state.step is Step.PROMOTED and state.base not in doomed:
+            # A process may have died between the end of the version before and the note of it.
+            for version in self._vault.versions(self._plan.secret):
+                if version.number == state.base and not version.enabled and not version.destroyed:
+                    doomed[state.base] = Doomed(state.base, self._wall() + self._plan.destroy_after)
+        return replace(state, doomed=tuple(doomed.values()))
+
+    def _begin(self, state: State) -> State | Wait:
         newest = highest(self._vault, self._plan.secret)
         served = current(self._vault, self._plan.secret, at_most=newest)
         before = highest(self._vault, self._plan.companion)
         base = 0 if served is None else served[0]
+        if base and self._sure().one_at_a_time and not state.copy_of:
+            # What people added has no note here, and may be the one that would be overwritten.
+            ended = self._clear(state, base)
+            if isinstance(ended, Wait):
+                return ended
+            state = ended
         return state.did(Step.BEGUN, base=base, before=before, candidate=0, promoted=0, promoted_at=0.0)
+
+    def _clear(self, state: State, base: int) -> State | Wait:
+        if self._plan.retire:
+            return self.end_old(state, force=False)
+        old = [one for one in self._vault.versions(self._plan.secret) if one.enabled and one.number < base]
+        return Wait("the version before must be ended first: keyturn retire") if old else state
 
     def _create(self, state: State) -> int:
         made = state.before + 1

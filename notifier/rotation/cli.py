@@ -92,7 +92,7 @@ def retire(*, secret: str, path: Path, force: bool) -> None:
     from .retiring import retire_now
 
     with _told():
-        done = retire_now(machine, vault, now=time.time(), force=force)  # noqa: TID251  # a person asks now
+        done = retire_now(machine, vault, force=force)
     _say(done)
     sys.exit(DONE if done.outcome.value == "done" else NOT_DONE)
 
@@ -115,7 +115,6 @@ def rollback(*, secret: str, path: Path, version: int | None, timeout: float) ->
     machine = _machine(rotations, secret, path)
     with _told():
         back = version or version_before(machine, vault)
-        vault.enable(machine.plan.secret, back)
         try:
             machine.ask_back(int(time.time() * 1e9), back)  # noqa: TID251  # a person asks now
         except NotNow as exc:

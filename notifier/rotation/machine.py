@@ -133,6 +133,7 @@ class Machine:
         def note(page: Page) -> None:
             if page.state.under_way:
                 raise NotNow(f"a rotation of {self.plan.secret.secret} is under way ({page.state.step}); let it end")
+            self._vault.enable(self.plan.secret, version)
             page.save(replace(page.state.insisting(stamp), copy_of=version, step=Step.IDLE))
 
         return changed(self._vault, self.plan, note)
@@ -260,7 +261,7 @@ class Machine:
             wait = Wait(f"{wait.why}{self._give_back(page)}")
         if page.state.owner == self._owner:
             rested = page.state.released()
-            if wait.until is not None and rested.step is Step.PROMOTED:
+            if wait.until is not None and (rested.wanted or rested.step is Step.PROMOTED):
                 # What holds it up is looked up in the logs, whose quota is 60 reads a minute for a project.
                 rested = replace(rested, why=safe(wait.why), retry_at=wait.until)
             page.save(rested)
@@ -274,9 +275,8 @@ class Machine:
         self._say(logging.ERROR, "rotation_failed", why, step=action.value, failures=page.state.failures + 1)
         if self.actions.took_the_place(page.state):
             why += self._give_back(page)
-        state = page.state
-        pause = min(_LAST_RETRY, _FIRST_RETRY * 2 ** min(state.failures, 12)) * (0.5 + self._rng() / 2)
-        page.save(state.failed(safe(why), retry_at=self._wall() + pause))
+        pause = min(_LAST_RETRY, _FIRST_RETRY * 2 ** min(page.state.failures, 12)) * (0.5 + self._rng() / 2)
+        page.save(page.state.failed(safe(why), retry_at=self._wall() + pause))
         return Advance(Outcome.FAILED, why, tuple(done), page.state)
 
     def _give_back(self, page: Page) -> str:

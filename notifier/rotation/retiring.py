@@ -1,22 +1,19 @@
 """Ending old versions when a person asks, also of secrets whose versions people make."""
 
-from dataclasses import replace
-
 from .ledger import Page
 from .machine import Advance, Machine, NotNow, Outcome
 from .rotator import RotatorError
-from .state import Doomed, State, Step
+from .state import State, Step
 from .steps import Action, Wait
 from .vault import Absent, Vault, VaultError, current, highest
 
 
-def retire_now(machine: Machine, vault: Vault, *, now: float, force: bool) -> Advance:
+def retire_now(machine: Machine, vault: Vault, *, force: bool) -> Advance:
     """End the old versions of a secret, if nobody holds them.
 
     Args:
         machine: of the secret.
         vault: Secret Manager.
-        now: seconds since the epoch.
         force: end them whoever holds them.
 
     Raises:
@@ -34,10 +31,8 @@ def retire_now(machine: Machine, vault: Vault, *, now: float, force: bool) -> Ad
         )
 
     def work(state: State) -> State | Wait:
-        if state.step is Step.PROMOTED:
-            return machine.actions.retire(state, force=force)
-        ended = _end_old(machine, vault, now=now, force=force)
-        return ended if isinstance(ended, Wait) else replace(state, doomed=(*state.doomed, *ended))
+        end = machine.actions.retire if state.step is Step.PROMOTED else machine.actions.end_old
+        return end(state, force=force)
 
     before = State() if page is None else page.state
     try:
@@ -49,15 +44,6 @@ def retire_now(machine: Machine, vault: Vault, *, now: float, force: bool) -> Ad
     if isinstance(done, Wait):
         return Advance(Outcome.WAITING, done.why, (), before)
     return Advance(Outcome.DONE, "the old versions are ended", (Action.RETIRE,), done)
-
-
-def _end_old(machine: Machine, vault: Vault, *, now: float, force: bool) -> list[Doomed] | Wait:
-    secret = machine.plan.secret
-    served = current(vault, secret, at_most=highest(vault, secret))
-    if served is None:
-        raise VaultError(f"{secret} has no usable version: nothing is old")
-    added = next((one.created for one in vault.versions(secret) if one.number == served[0]), now)
-    return machine.actions.end_old(served, added_at=added, now=now, force=force)
 
 
 def version_before(machine: Machine, vault: Vault) -> int:

@@ -128,8 +128,11 @@ class State:
         return replace(self, owner="", until=0.0)
 
     def asking(self, asked: int) -> "State":
-        """The same, with a request; an older one changes nothing."""
-        return replace(self, asked=max(self.asked, asked))
+        """The same, with a request, which does not wait for an old version's end; an older one changes nothing."""
+        if asked <= self.asked:
+            return self
+        waits = self if self.failures else replace(self, retry_at=0.0, why="")
+        return replace(waits, asked=asked)
 
     def insisting(self, asked: int) -> "State":
         """The same, with a person's request, which counts even where that person's clock is late."""

@@ -1,5 +1,6 @@
 """The port to Secret Manager as rotation needs it, and its failures."""
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -164,7 +165,8 @@ def current(vault: Vault, secret: SecretName, *, at_most: int) -> tuple[int, byt
             continue
     for version in vault.versions(secret):
         if version.enabled and version.number <= at_most - _NEAR:
-            return vault.access(secret, version.number)
+            with contextlib.suppress(Unusable, Absent):  # the listing lags
+                return vault.access(secret, version.number)
     return None
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from notifier.rotation.machine import LEASE, NotNow, Outcome
 from notifier.rotation.report import report
+from notifier.rotation.retirement import Holding
 from notifier.rotation.rotator import RotatorError
 from notifier.rotation.state import Step
 from notifier.rotation.steps import Action
@@ -202,8 +203,8 @@ def test_a_way_on_is_named(bench):
     """Whatever a rotation is stuck at, its status names what takes it on."""
     machine = asked(bench)
     machine.advance()
-    bench.vault.destroy(bench.plan.secret, 1)
     machine.ask_back(bench.asks(), 1)
+    bench.vault.destroy(bench.plan.secret, 1)
     stuck = machine.advance(urgent=True)
     told = report(machine)["next"]
     machine.abandon()
@@ -223,3 +224,27 @@ def test_a_rotator_that_is_broken(bench):
     assert (Outcome.FAILED, 1) == (done.outcome, done.state.failures)
     assert "unexpectedly (ValueError)" in done.why
     assert "canary" not in str(done)
+
+
+def test_a_request_does_not_wait_for_the_end_of_the_version_before(bench):
+    """Where the old version's time of grace is longer than the period, each request is answered in its time."""
+    asked(bench).advance()
+    bench.now += 30
+    done = asked(bench).advance()
+
+    assert WHOLE == done.steps
+    assert [1, 2, 3] == bench.enabled()
+
+
+@pytest.mark.parametrize("nobody", [False, True])
+def test_whose_turn_it_is_may_be_in_use(rotation_cloud, name, nobody):
+    """Of two roles the other one's password is not changed while an older version, added by hand, may be held."""
+    bench = Bench(rotation_cloud, name, rotator=Provider(one_at_a_time=True))
+    bench.vault.add(bench.plan.secret, b"canary-by-hand")
+    bench.provider.valid.add(b"canary-by-hand")
+    bench.now += 10 * 365 * 86400
+    bench.logs.holding = Holding(nobody=nobody, why="payments-7c9 serves version 1")
+    done = asked(bench).advance()
+
+    assert ([1, 2], [2, 3])[nobody] == bench.enabled()
+    assert nobody or ("payments-7c9 serves version 1", 0) == (done.why, bench.provider.made)

@@ -69,7 +69,7 @@ def test_force_ends_it_all_the_same(bench):
     machine = bench.machine()
     machine.ask(bench.asks())
     machine.advance()
-    retire_now(machine, bench.vault, now=bench.now, force=True)
+    retire_now(machine, bench.vault, force=True)
 
     assert [2] == bench.enabled()
 

@@ -5,13 +5,14 @@ from dataclasses import replace
 import pytest
 
 from notifier.rotation.ledger import Page
-from notifier.rotation.machine import LEASE, Outcome
+from notifier.rotation.machine import LEASE, NotNow, Outcome
 from notifier.rotation.retirement import Holding
 from notifier.rotation.retiring import retire_now
 from notifier.rotation.rotator import RotatorError
 from notifier.rotation.state import Step
 from notifier.rotation.vault import VaultError
 from notifier.rotation.windows import Window
+from tests.notifier.rotation.bench import Crash
 from tests.notifier.rotation.test_interference import asked, once, refused
 
 
@@ -22,7 +23,7 @@ def test_nothing_ends_before_a_version_that_cannot_be_used(bench, force):
     machine.advance()
     bench.vault.disable(bench.plan.secret, 2)
     bench.now += 61
-    done = retire_now(machine, bench.vault, now=bench.now, force=force)
+    done = retire_now(machine, bench.vault, force=force)
 
     assert Outcome.WAITING is done.outcome
     assert f"keyturn rollback {bench.name}" in done.why
@@ -52,7 +53,7 @@ def test_ending_begins_nothing(bench):
     machine.ask(bench.asks())
     machine.advance(urgent=True)
     machine.ask(bench.asks(1))
-    done = retire_now(machine, bench.vault, now=bench.now, force=True)
+    done = retire_now(machine, bench.vault, force=True)
 
     assert (Outcome.DONE, [2]) == (done.outcome, bench.enabled())
     assert bench.machine(plan=plan).standing()[0].wanted
@@ -68,14 +69,14 @@ def test_ending_waits_for_a_pause_and_for_others(bench, step):
     else:
         bench.vault.add(bench.plan.secret, b"canary-by-hand")
     machine.pause("a migration")
-    paused = retire_now(machine, bench.vault, now=bench.now, force=True)
+    paused = retire_now(machine, bench.vault, force=True)
     machine.pause(None)
     page = Page(bench.vault, bench.plan)
     page.save(page.state.held_by("another", until=bench.now + LEASE))
-    busy = retire_now(machine, bench.vault, now=bench.now, force=True)
+    busy = retire_now(machine, bench.vault, force=True)
     untouched = bench.enabled()
     bench.now += LEASE
-    done = retire_now(machine, bench.vault, now=bench.now, force=True)
+    done = retire_now(machine, bench.vault, force=True)
 
     assert ("paused: a migration", Outcome.BUSY) == (paused.why, busy.outcome)
     assert ([1, 2], [2]) == (untouched, bench.enabled())
@@ -88,9 +89,9 @@ def test_an_end_that_failed_is_not_called_done(bench):
     machine.advance()
     once(bench.vault, "versions", refused)
     with pytest.raises(VaultError):
-        retire_now(machine, bench.vault, now=bench.now, force=True)
+        retire_now(machine, bench.vault, force=True)
     once(bench.provider, "revoke", lambda *_: (_ for _ in ()).throw(RotatorError("no such key")))
-    failed = retire_now(machine, bench.vault, now=bench.now, force=True)
+    failed = retire_now(machine, bench.vault, force=True)
 
     assert (Outcome.FAILED, "no such key") == (failed.outcome, failed.why)
     assert [1, 2] == bench.enabled()
@@ -102,7 +103,58 @@ def test_held_up_by_logs_that_cannot_be_read(bench):
     machine = asked(bench)
     machine.advance()
     bench.now += 61
-    done = retire_now(machine, bench.vault, now=bench.now, force=False)
+    done = retire_now(machine, bench.vault, force=False)
 
     assert (Outcome.WAITING, "payments-7c9 serves version 1") == (done.outcome, done.why)
     assert [1, 2] == bench.enabled()
+
+
+def test_what_was_ended_before_a_crash_is_destroyed_too(bench):
+    """A process died between the end of the old version and its note: the version is destroyed in time all the same."""
+    plan = replace(bench.plan, destroy_after=3600.0)
+    machine = bench.machine(plan=plan)
+    machine.ask(bench.asks())
+    machine.advance()
+    bench.now += 61
+    once(bench.vault, "disable", lambda own, *a: (own(*a), (_ for _ in ()).throw(Crash))[1])
+    with pytest.raises(Crash):
+        machine.advance()
+    for seconds in (LEASE, 3599, 2):
+        kept = [version.destroyed for version in bench.vault.versions(bench.plan.secret)]
+        bench.now += seconds
+        bench.machine(plan=plan).advance()
+
+    assert [False, False] == kept
+    assert [False, True] == [version.destroyed for version in bench.vault.versions(bench.plan.secret)]
+
+
+def test_a_version_that_ends_again_is_destroyed_later(bench):
+    """The time until its destruction counts from its last end."""
+    plan = replace(bench.plan, destroy_after=3600.0)
+    machine = bench.machine(plan=plan)
+    machine.ask(bench.asks())
+    machine.advance()
+    bench.now += 61
+    machine.advance()
+    machine.ask_back(bench.asks(), 1)
+    machine.advance()
+    bench.now += 3590
+    machine.advance()
+    bench.now += 100
+    machine.advance()
+
+    assert [3] == bench.enabled()
+    assert [False, False, False] == [version.destroyed for version in bench.vault.versions(bench.plan.secret)]
+
+
+def test_going_back_touches_nothing_while_a_rotation_is_under_way(bench):
+    """Who may not go back yet enables nothing either."""
+    bench.vault.add(bench.plan.secret, b"canary-by-hand")
+    bench.vault.disable(bench.plan.secret, 1)
+    bench.provider.down = True
+    machine = asked(bench)
+    machine.advance()
+    with pytest.raises(NotNow):
+        machine.ask_back(bench.asks(), 1)
+
+    assert [2] == bench.enabled()

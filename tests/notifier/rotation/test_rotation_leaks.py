@@ -27,7 +27,7 @@ def test_every_step(rotation_cloud, name, caplog, overlap, trouble):
     bench.provider.refuse, bench.provider.down = trouble == "refused", trouble == "down"
     machine = bench.machine()
     machine.ask(bench.asks())
-    answers = [machine.advance(), retire_now(machine, bench.vault, now=bench.now, force=True)]
+    answers = [machine.advance(), retire_now(machine, bench.vault, force=True)]
     kept = bench.vault.describe(bench.plan.companion)
 
     written = [record.getMessage() + str(record.__dict__) for record in caplog.records]
