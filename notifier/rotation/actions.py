@@ -95,8 +95,7 @@ class Actions:
         ended = self._retirement.retire(
             self._plan,
             self._rotator,
-            # Somebody may have added one by hand since, and what that one holds must stay valid.
-            replace(self.job(state), current=served[1]),
+            self.job(state),
             newest=state.promoted,
             added_at=state.promoted_at,
             now=self._wall(),
@@ -150,7 +149,8 @@ class Actions:
 
     def job(self, state: State) -> Job:
         """What the rotator is told."""
-        served = current(self._vault, self._plan.secret, at_most=max(state.base, state.promoted))
+        # Somebody may have added one by hand since it began, and what that one holds must stay valid.
+        served = current(self._vault, self._plan.secret, at_most=highest(self._vault, self._plan.secret))
         return Job(
             secret=self._plan.secret,
             key=f"{self._plan.secret.secret}-{state.base}-{state.before + 1}",

@@ -38,6 +38,8 @@ class Command:
     ) -> None:
         if isinstance(command, str) or not command or not all(isinstance(part, str) for part in command):
             raise BadSettings("command: command is a list, the program and its arguments; no shell reads it")
+        if any("\0" in part for part in command):
+            raise BadSettings("command: a part of the command holds a NUL, which no argument can")
         if overlap not in {"until revoked", "none"}:
             raise BadSettings("command: overlap is 'until revoked' or 'none'")
         self._command = tuple(command)

@@ -9,7 +9,7 @@ import pytest
 from notifier.rotation.bounded import Bounded
 from notifier.rotation.plan import Plan, Plans
 from notifier.rotation.rotations import Rotations
-from notifier.rotation.rotator import Job, RotatorError, find
+from notifier.rotation.rotator import BadSettings, Job, RotatorError, find
 from notifier.rotation.ticking import tick
 from receiver import SecretName
 from tests.notifier.rotation.bench import Bench, Logs, Provider
@@ -112,3 +112,9 @@ def test_another_projects_secret_of_the_same_name():
     assert plan is known.of(SECRET)
     assert known.of(SecretName("1", "API_KEY")) is None
     assert plan is unknown.of(SecretName("1", "API_KEY"))
+
+
+def test_a_command_that_no_system_runs():
+    """What could only fail at every step is refused when the manifest is read."""
+    with pytest.raises(BadSettings, match="NUL"):
+        find("command", {"command": ["/bin/program\0"]})

@@ -248,3 +248,22 @@ def test_whose_turn_it_is_may_be_in_use(rotation_cloud, name, nobody):
 
     assert ([1, 2], [2, 3])[nobody] == bench.enabled()
     assert nobody or ("payments-7c9 serves version 1", 0) == (done.why, bench.provider.made)
+
+
+@pytest.mark.parametrize("step", ["apply", "test"])
+def test_a_rotator_is_told_what_is_served_now(bench, step):
+    """Somebody added a version since the rotation began: a rotator that spares what is served spares that one."""
+    told = []
+
+    def adds(_own, job, candidate):
+        bench.vault.add(bench.plan.secret, b"canary-by-hand")
+        once(bench.provider, step, lambda own, job, value: (told.append(job.current), own(job, value))[1])
+        raise RotatorError(f"not yet ({len(candidate)})")
+
+    once(bench.provider, step, adds)
+    machine = asked(bench)
+    machine.advance()
+    machine.advance(urgent=True)
+
+    assert [b"canary-by-hand"] == told
+    assert (3, b"canary-value-1") == bench.served()
