@@ -156,6 +156,7 @@ def meaning(manifest):
                 "next": one.rotation.next if one.rotation else None,
                 "uses": sorted(one.rotation.uses if one.rotation else ()),
                 "served": bool(one.rotation and one.rotation.served),
+                "retired": one.rotation is None or one.rotation.retire,
             }
             for name, one in manifest.secrets.items()
         },
