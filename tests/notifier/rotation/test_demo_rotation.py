@@ -78,6 +78,7 @@ def test_its_figures(directory):
     assert [] == left(directory)
 
 
+@pytest.mark.long
 def test_nothing_is_left_after_ctrl_c(directory):
     """Interrupted in the middle, it ends everything that it started."""
     process = demo(directory)
