@@ -329,8 +329,10 @@ class AsyncRedis:
             await pipeline.incr("count").get("count").execute()
         if lose:
             connection = await self.pool.get_connection()
-            await connection.disconnect()
-            await self.pool.release(connection)
+            try:
+                await connection.disconnect()
+            finally:
+                await self.pool.release(connection)
 
     def size(self):
         return self.pool.get_connection_count()[0][0] + self.pool.get_connection_count()[1][0]

@@ -77,6 +77,8 @@ def tick():
         cache._worker._tick()
         for thread in threading.enumerate():
             if thread.name.startswith("keyturn-") and thread.name not in ("keyturn-siblings", "keyturn-validate"):
+                while not thread._started.is_set():  # it is about to be
+                    time.sleep(0.001)
                 thread.join(5)
 
     return tick

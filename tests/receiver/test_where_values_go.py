@@ -74,6 +74,8 @@ def cache(source, tmp_path):
 def settle():
     for thread in threading.enumerate():
         if thread.name.startswith("keyturn-") and thread.name != "keyturn-siblings":
+            while not thread._started.is_set():  # it is about to be
+                time.sleep(0.001)
             thread.join(5)
     gc.collect()
 
