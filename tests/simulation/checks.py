@@ -68,22 +68,26 @@ class Checks:
             raise Broken(f"{worker.name} went back from {_said(before)} to {_said(now)} without a reason")
 
     def _reason(self, worker: "Worker", version: Version) -> bool:
-        """Whether a version was disabled or destroyed with no newer word heard here that it is usable again."""
-        if self.troubled:
-            return any(state in (DISABLED, DESTROYED) for _, state in version.states)
-        heard = [
-            event.stamp
-            for event, _, _ in worker.instance.done
-            if event.kind == "SECRET_VERSION_ENABLE" and (event.life, event.number) == (version.life, version.number)
-        ]
+        """Whether a version was disabled or destroyed with no newer word heard here that it is usable again.
+
+        To an instance that heard nothing of a re-creation yet, a word on the life before is one on this: numbers start
+        again at 1, and what it was told outranks what it read, until the word of the new life comes.
+        """
         if self.world.truth.lives[version.life - 1].ended is not None:
+            return True  # it is NOT_FOUND by now, and what was read of that life before may be at hand
+        revived = max(
+            (
+                event.stamp
+                for event, _, _ in worker.instance.done
+                if event.kind == "SECRET_VERSION_ENABLE"
+                and (event.life, event.number) == (version.life, version.number)
+            ),
+            default=-1.0,
+        )
+        if any(state in (DISABLED, DESTROYED) and when >= revived for when, state in version.states):
             return True
-        # Where not all is heard of a life after the first, a word on the one before may be taken for one on this.
-        heard_all = all(m.event in worker.instance.heard for m in self.world.messages if m.event.life == version.life)
-        if version.life > 1 and not (heard_all and self._knows(worker, version.life)):
-            return True
-        revived = max(heard, default=-1.0)
-        return any(state in (DISABLED, DESTROYED) and when >= revived for when, state in version.states)
+        word = self.world.known(worker.instance.came).word(version.number)
+        return word is not None and word.unusable
 
     def _alias(self, label: str) -> str | None:
         pin = self.world.settings.entries[label].get("pin", "latest")
@@ -146,7 +150,7 @@ class Checks:
         if undisturbed and fenced > CAUGHT_UP + MOMENT:
             raise Broken(f"a request at {worker.name} waited {fenced:.2f} s to catch up")
         if fenced >= CAUGHT_UP - MOMENT:
-            worker.trouble_at = SCHEDULER.now + LOADED
+            worker.waited_until = SCHEDULER.now + LOADED
         for label, handle in worker.heap.handles.items():
             since = SCHEDULER.now
             value = self._read(worker, handle)
@@ -167,7 +171,11 @@ class Checks:
 
     def _excused(self, worker: "Worker") -> bool:
         """Whether Secret Manager did not give this worker lately what it asked for: then the last good value serves."""
-        return SCHEDULER.now - worker.trouble_at < RETRIED + self.world.settings.tick + 10
+        return SCHEDULER.now < max(worker.waited_until, self.retried_by(worker))
+
+    def retried_by(self, worker: "Worker") -> float:
+        """By when a worker has tried again, whatever failed: pauses double from a second on, and a tick notices."""
+        return worker.trouble_at + min(RETRIED, 2.0**worker.troubles) + self.world.settings.tick + 10
 
     def _kept(self, worker: "Worker", label: str, now: Served, event: Event) -> None:
         """What was acknowledged before the request began must show, as long as nothing newer happened."""
@@ -283,9 +291,6 @@ class Checks:
             return True
         if not self._knows(worker, life):
             return True  # what it saw of the life before may be of the same numbers
-        if life > 1 and len(worker.instance.workers) > 1:
-            # Where a new life has to be inferred, each worker infers it for itself, when it makes the safety read.
-            return any(m.event.life == life and m.event not in heard for m in self.world.messages)
         known = self.world.known(heard)
         word, now = known.word(wanted[1]), served(worker, label)
         against = not known.exists or (word is not None and word.unusable)

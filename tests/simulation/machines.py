@@ -55,7 +55,9 @@ class Worker(Process):
         self.leaving = False
         self.master = False
         self.started = SCHEDULER.now
-        self.trouble_at = -1e9  # when an access failed, or lied, or a wait was in vain
+        self.trouble_at = -1e9  # when an access failed, or lied
+        self.troubles = 0
+        self.waited_until = -1e9  # how long what a request waited for in vain may take yet
         self.pushes: dict[Any, None] = {}
         self.holding = 0  # how many requests and the like of it give its instance CPU
         self.served: dict[str, tuple[int, int]] = {}  # (life, number) per entry, as it was last seen
@@ -111,6 +113,11 @@ class Worker(Process):
             heap.handles[label] = handle
             handle.on_change(_callback(heap, label, world))
 
+    def trouble(self, after: float = 0.0) -> None:
+        """Secret Manager does not give this worker what it asks for, now or a little later."""
+        self.trouble_at = max(self.trouble_at, SCHEDULER.now + after)
+        self.troubles += 1
+
     def boot(self) -> None:
         """Start as a worker that loads before it serves."""
         try:
@@ -135,6 +142,7 @@ class Worker(Process):
         self.world.say(self, "has left")
         if not any(path.startswith("/run/") for path in self.files.found):
             # The last to leave takes the board along, and whoever starts here next knows of nothing.
+            self.instance.came.clear()
             self.instance.heard.clear()
             self.instance.done.clear()
         self.die()
@@ -227,6 +235,7 @@ class Instance:
         self.skew = world.skew()
         #: Events that a push was answered 204 for: (event, when its handling began, when it was answered).
         self.done: list[tuple[Any, float, float]] = []
+        self.came: dict[Any, None] = {}  # the events that were pushed here, whatever came of it
         self.heard: dict[Any, float] = {}  # the events that were acknowledged here, whatever came of it, and when
         self._numbers = count(1).__next__
 

@@ -279,8 +279,12 @@ class Schedule:
         """Awake workers that were told: two seconds. Those that a push passed over: the safety read."""
         SCHEDULER.run(SCHEDULER.now + 2.0)
         bound = 1.5 * self.settings.backstop + 2 * self.settings.tick + 40 if self._passed_over() else 0.0
-        if self._troubled() or self.checks.flaky:
-            bound = max(bound, RETRIED + 2 * self.settings.tick + 10)
+        workers = self.world.workers()
+        retried = max((self.checks.retried_by(worker) for worker in workers), default=0.0) - SCHEDULER.now
+        if self.checks.flaky or not all(worker.ready for worker in workers):
+            retried = RETRIED + 10
+        if retried > 0:
+            bound = max(bound, retried + 2 * self.settings.tick)
         end = SCHEDULER.now + bound
         while (behind := self._behind()) and SCHEDULER.now < end:
             SCHEDULER.run(min(end, SCHEDULER.now + 10.0))
@@ -308,9 +312,6 @@ class Schedule:
             for instance in self.world.instances
             for event in events
         )
-
-    def _troubled(self) -> bool:
-        return any(w.trouble_at > SCHEDULER.now - RETRIED - 60 or not w.ready for w in self.world.workers())
 
     def _last_request(self, worker: Worker) -> None:
         self.checks.request(worker)

@@ -62,7 +62,7 @@ class Source:
             worker, f"is told of {version}: {found.number if isinstance(found, Version) else found or 'NOT_FOUND'}"
         )
         if not exact:
-            worker.trouble_at = SCHEDULER.now
+            worker.trouble()
         if found is None:
             raise errors.VersionMissing(f"{version} does not exist")
         if not isinstance(found, Version):
@@ -80,13 +80,13 @@ class Source:
             takes = chance() * 8
         if takes >= timeout:
             SCHEDULER.block(timeout)
-            worker.trouble_at = SCHEDULER.now
+            worker.trouble()
             raise world.copy.errors.AccessFailed("no answer in time", transient=True)
         if takes > 0.5:
-            worker.trouble_at = SCHEDULER.now + takes
+            worker.trouble(takes)
         SCHEDULER.block(takes)
         if settings.failing and chance() < settings.failing:
-            worker.trouble_at = SCHEDULER.now
+            worker.trouble()
             raise world.copy.errors.AccessFailed("an outage", transient=chance() < 0.7)
 
     def _answer(self, version: str) -> tuple[Any, bool]:
@@ -258,8 +258,6 @@ class World:
         worker = SCHEDULER.process
         if self.story is not None:
             self.say(worker, f"logs {event}: {message}")
-        if event == "refresh_failed":  # also where the worker was stopped while it asked
-            worker.trouble_at = max(worker.trouble_at, SCHEDULER.now)
         if event in _CHANGES:
             self.checks.changed(worker)
         elif event in _FAULTS:
@@ -330,6 +328,7 @@ class Push:
         event, worker = self.message.event, self.worker
         world, began = worker.world, SCHEDULER.now
         awake = {w: w.freezes for w in worker.instance.workers if w.joined and not w.frozen and w.loaded}
+        worker.instance.came[event] = None
         world.say(worker, f"is pushed {event.label}")
         answer = worker.heap.handler({}, len(event.body), lambda most: event.body[:most])
         worker.pushes.pop(self, None)
