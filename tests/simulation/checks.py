@@ -87,7 +87,8 @@ class Checks:
         if any(state in (DISABLED, DESTROYED) and when >= revived for when, state in version.states):
             return True
         word = self.world.known(worker.instance.came).word(version.number)
-        return word is not None and word.unusable
+        # Of a version of a later life that nothing was heard of yet, the news of the creation voids what was read.
+        return word.unusable if word is not None else version.life > 1
 
     def _alias(self, label: str) -> str | None:
         pin = self.world.settings.entries[label].get("pin", "latest")
