@@ -117,7 +117,6 @@ class GoogleVault:
                 enabled=version.state.name == "ENABLED",
                 destroyed=version.state.name == "DESTROYED",
                 created=version.create_time.timestamp(),
-                etag=version.etag,
             )
             for version in listed
         ]

@@ -38,14 +38,6 @@ class Standing(Protocol):
         ...
 
 
-class Blind:
-    """Nothing is known, so nothing is ended without force."""
-
-    def of(self, _plan: Plan, _version: int) -> Holding:
-        """See `Standing.of`."""
-        return Holding(nobody=False, why="who serves what is not known: no logs were given to read")
-
-
 class Retirement:
     """Ends old versions. Thread-safe where its parts are.
 

@@ -68,7 +68,6 @@ class DescribedVersion:
     enabled: bool
     destroyed: bool
     created: float
-    etag: str
 
 
 class Vault(Protocol):
