@@ -61,8 +61,7 @@ def entry(called: Called, *, number: int, at: float, project: str = "") -> dict[
     """
     rpc, refusal = called.rpc, called.refusal
     write = rpc.log is Log.ADMIN_WRITE
-    spelt = _part(called.resource, "projects")
-    shown = project if spelt and project_number(project) == spelt else spelt
+    shown = shown_project(called.resource, project)
     moment = utc(at).isoformat().replace("+00:00", "Z")
     severity = "NOTICE" if write else "INFO"
     return {
@@ -77,6 +76,12 @@ def entry(called: Called, *, number: int, at: float, project: str = "") -> dict[
         "severity": severity if refusal is None else "ERROR",
         "timestamp": moment,
     }
+
+
+def shown_project(resource: str, project: str) -> str:
+    """The project by which a log names a resource's: its id where that is `project`, else as the resource spells it."""
+    spelt = _part(resource, "projects")
+    return project if spelt and project_number(project) == spelt else spelt
 
 
 def _payload(called: Called, moment: str) -> dict[str, Any]:

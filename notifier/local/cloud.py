@@ -118,7 +118,7 @@ class LocalCloud:
                     report=self._report,
                     callers=Callers(keys=keys_of(self.issuer), wall=self._wall),
                     project=self.project,
-                    audited=self.logging.take_audit,
+                    logged=self.logging.take,
                     journal=journal,
                 )
             )

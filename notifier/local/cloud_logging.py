@@ -55,8 +55,8 @@ class Logging:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def take_audit(self, entry: Mapping[str, Any]) -> None:
-        """Keep an entry of the audit log, given as JSON has it."""
+    def take(self, entry: Mapping[str, Any]) -> None:
+        """Keep an entry of the audit log, or of Secret Manager's own, given as JSON has it."""
         self._store.add([json_format.ParseDict(dict(entry), log_entry.LogEntry.pb()())])
 
     def take_lines(

@@ -1,12 +1,14 @@
 """The notifications that Secret Manager publishes: what stands in each, and who gets it."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from google.protobuf import json_format
 
+from .audit import Entry, nowhere
 from .clocks import pacific
 from .ports import Report, TopicPort
+from .secret_platform_log import TOPIC_NOT_FOUND, TOPIC_PERMISSION_DENIED, unpublished
 from .secret_records import Change
 
 
@@ -18,11 +20,17 @@ class Notifications:
     Args:
         topics: where messages go.
         report: told of each message.
+        logged: given an entry for each message of a secret that could not be published; Cloud Logging, say.
+        project: id of the project that such entries show in place of its number.
     """
 
-    def __init__(self, topics: TopicPort, *, report: Report) -> None:
+    def __init__(
+        self, topics: TopicPort, *, report: Report, logged: Callable[[Entry], None] = nowhere, project: str = ""
+    ) -> None:
         self._topics = topics
         self._report = report
+        self._logged = logged
+        self._project = project
         self._forbidden: frozenset[str] = frozenset()
 
     def forbid(self, topic: str, *, forbidden: bool) -> None:
@@ -63,9 +71,13 @@ class Notifications:
         # Keys in order and no spaces, as captured [seen in production by a third party].
         data = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
         for topic in secret.topics:
-            self._publish(topic.name, data, attributes, what=f"{event} of {(version or secret).name}")
+            # Where it may no longer publish, or the topic has gone, it loses the message, logs that and goes on
+            # [documented].
+            if not self._publish(topic.name, data, attributes, what=f"{event} of {(version or secret).name}"):
+                why = TOPIC_PERMISSION_DENIED if topic.name in self._forbidden else TOPIC_NOT_FOUND
+                self._logged(unpublished(secret.name, topic.name, why, project=self._project))
 
-    def _publish(self, topic: str, data: bytes, attributes: Mapping[str, str], *, what: str) -> None:
-        # Where it may no longer publish, or the topic has gone, it loses the message and goes on [documented].
+    def _publish(self, topic: str, data: bytes, attributes: Mapping[str, str], *, what: str) -> bool:
         sent = None if topic in self._forbidden else self._topics.publish(topic, data, attributes)
         self._report(f"lost {what} to {topic}" if sent is None else f"published {what} to {topic} as {sent}")
+        return sent is not None

@@ -54,7 +54,7 @@ class SecretManager:
         report: told of each change, in a line for people.
         callers: reads who calls; nobody can show a token where it is not given.
         project: id of the project that audit entries show in place of its number.
-        audited: given each audit entry; Cloud Logging, say.
+        logged: given each audit entry, and one for each message that was lost; Cloud Logging, say.
         journal: where all but faults, quotas, policies of projects and what was read is kept over a restart.
 
     Raises:
@@ -71,7 +71,7 @@ class SecretManager:
         report: Report = unheard,
         callers: Callers | None = None,
         project: str = "",
-        audited: Callable[[Entry], None] = nowhere,
+        logged: Callable[[Entry], None] = nowhere,
         journal: Journal | None = None,
     ) -> None:
         journal = journal or Forgetful()
@@ -81,10 +81,10 @@ class SecretManager:
         self._server = Server("secret-manager", port=port, address=address, services={})
         self.host = self._server.host
         self.log = AccessLog(wall=wall)
-        self.audit = AuditLog(wall=wall, project=project, sink=audited)
+        self.audit = AuditLog(wall=wall, project=project, sink=logged)
         self._store = SecretStore(wall=wall, journal=kept, saved=saved)
         self._faults = AccessFaults()
-        self._notifications = Notifications(topics, report=report)
+        self._notifications = Notifications(topics, report=report, logged=logged, project=project)
         self._quotas = Quotas(wall=wall)
         self._policies = Policies(self._store)
         managed = ManagedRotation(

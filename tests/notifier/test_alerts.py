@@ -1,4 +1,7 @@
-"""What wakes somebody: each filter matches what is logged when its fault happens, and nothing of a day without."""
+"""What wakes somebody: each filter matches what is logged when its fault happens, and nothing of a day without.
+
+Every entry here is written by a run against the local cloud: by a receiver, or by Secret Manager itself.
+"""
 
 import io
 import json
@@ -9,10 +12,10 @@ from pathlib import Path
 import grpc
 import pytest
 import yaml
-from google.cloud.logging_v2.types import LogEntry
 
 from notifier.local.cloud import SENDER, LocalCloud
 from notifier.local.log_filter import parse
+from notifier.trace.times import nanoseconds
 from receiver import OIDC, SecretCache, StructuredFormatter
 from receiver.handler import PushHandler
 from tests.receiver.test_cache import Clock, awake, tick
@@ -20,6 +23,7 @@ from tests.receiver.test_cache import Clock, awake, tick
 
 ROOT = Path(__file__).parents[2]
 TOLD = yaml.safe_load((ROOT / "terraform/modules/observability/alerts.yaml").read_text())
+METERED = {key: alert for key, alert in TOLD["alerts"].items() if "metric" in alert}
 COUNTED = {key: alert for key, alert in TOLD["alerts"].items() if "filter" in alert}
 AUDIENCE = "https://payments.example/secrets/events"
 
@@ -132,19 +136,14 @@ def lost(service):
     service.read_in_safety()
 
 
-def unpublished(service):
-    entry = LogEntry(
-        log_name="projects/local-project/logs/secretmanager.googleapis.com%2Fsecret_event",
-        json_payload={
-            "@type": "type.googleapis.com/google.cloud.secretmanager.logging.v1.SecretEvent",
-            "name": "projects/1/secrets/API_KEY",
-            "type": "TOPIC_PERMISSION_DENIED",
-            "logMessage": "publishing failed",
-        },
-        resource={"type": "secretmanager.googleapis.com/Secret", "labels": {"secret_id": "API_KEY"}},
-        severity="ERROR",
-    )
-    service.cloud.logging_client().write_log_entries(entries=[entry])
+def gone(service):
+    service.cloud.publisher().delete_topic(topic=service.cloud.topic("events"))
+    service.add()
+
+
+def forbidden(service):
+    service.cloud.secret_manager.forbid_topic(service.cloud.topic("events"))
+    service.add()
 
 
 def ending(service):
@@ -158,21 +157,22 @@ def ending(service):
     service.push()
 
 
-PROVOKED = {
-    "slow_fetch": slow,
-    "failed_fetches": failing,
-    "entry_behind": behind,
-    "pushes_refused": refused,
-    "backstop_found": lost,
-    "publish_failed": unpublished,
-    "ends_in_use": ending,
-}
+PROVOKED = [
+    ("slow_fetch", slow),
+    ("failed_fetches", failing),
+    ("entry_behind", behind),
+    ("pushes_refused", refused),
+    ("backstop_found", lost),
+    ("publish_failed", gone),
+    ("publish_failed", forbidden),
+    ("ends_in_use", ending),
+]
 
 
-@pytest.mark.parametrize("key", sorted(COUNTED))
-def test_each_fault_is_seen(service, key):
+@pytest.mark.parametrize(("key", "provoke"), PROVOKED, ids=[provoke.__name__ for _, provoke in PROVOKED])
+def test_each_fault_is_seen(service, key, provoke):
     """The filter of an alert matches what is logged when its fault is provoked, often enough to raise it."""
-    PROVOKED[key](service)
+    provoke(service)
     found = matched(service.logged(), COUNTED[key]["filter"])
 
     assert len(found) > COUNTED[key]["more_than"]
@@ -198,6 +198,31 @@ def test_a_day_without_faults_wakes_nobody(service):
         assert matched(logs, figure["filter"])
 
 
+def test_a_message_that_nobody_takes_ends_in_the_dead_letter(service, endpoint):
+    """What the alerts on Pub/Sub's own metrics measure, at a service that is down: first unacknowledged, then dead."""
+    endpoint.answers = [503] * 5
+    cloud, waits = service.cloud, METERED["unacked"]["more_than"]
+    dead = cloud.subscription("events.dead_letters")
+    cloud.subscriber().create_subscription(name=dead, topic=cloud.create_topic("dead_letters"), timeout=5)
+    push = cloud.push_to(
+        endpoint.url, topic="events", name="events.payments", backoff=(1, 1), dead_letter=("dead_letters", 5)
+    )
+    service.add()
+    assert cloud.pubsub.wait_for_pushes(lambda pushes: len(pushes) == 1)
+    cloud.clock.advance(waits + 1)
+
+    age = cloud.clock() - nanoseconds(endpoint.received[0].message["publishTime"]) / 1e9
+    assert waits < age
+    assert (1, 0) == (cloud.pubsub.undelivered(push), cloud.pubsub.undelivered(dead))
+    for tries in range(2, 6):
+        cloud.advance(2)
+        assert cloud.pubsub.wait_for_pushes(lambda pushes, tries=tries: len(pushes) >= tries)
+    (given_up,) = cloud.subscriber().pull(subscription=dead, max_messages=9, timeout=5).received_messages
+    assert (0, 1) == (cloud.pubsub.undelivered(push), cloud.pubsub.undelivered(dead))
+    assert "events.payments" == given_up.message.attributes["CloudPubSubDeadLetterSourceSubscription"]
+    assert METERED["dead_letters"]["more_than"] < cloud.pubsub.undelivered(dead)
+
+
 def test_every_alert_is_a_section_of_the_runbook():
     """Its title is the heading of the section that says what to do."""
     headings = set(re.findall(r"^## (.+)$", (ROOT / "docs/runbook.md").read_text(), re.MULTILINE))
@@ -207,6 +232,6 @@ def test_every_alert_is_a_section_of_the_runbook():
 
 def test_every_counted_alert_is_provoked():
     """No filter stands there that no fault was tried on, and each is one that Logging reads."""
-    assert COUNTED.keys() == PROVOKED.keys()
+    assert COUNTED.keys() == {key for key, _ in PROVOKED}
     for one in (*COUNTED.values(), *TOLD["figures"].values()):
         parse(one["filter"])

@@ -117,3 +117,35 @@ def test_a_topic_that_went_away_loses_its_events_only(cloud, endpoint):
 
     assert 1 == cloud.secret_manager.add_version(name, b"one")
     assert ["SECRET_VERSION_ADD"] == endpoint.events(1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fault"),
+    [
+        ("TOPIC_NOT_FOUND", lambda cloud, topic: cloud.publisher().delete_topic(topic=topic)),
+        ("TOPIC_PERMISSION_DENIED", lambda cloud, topic: cloud.secret_manager.forbid_topic(topic)),
+    ],
+    ids=["gone", "forbidden"],
+)
+def test_what_cannot_be_published_is_logged(cloud, place, kind, fault):
+    """Each message that a topic loses is an entry of Secret Manager's own, as production writes them; no other is."""
+    topics = (cloud.create_topic("lost"), cloud.create_topic("news"))
+    cloud.secret_manager.create_secret(cloud.secret("db", location=place), topics=topics)
+    fault(cloud, topics[0])
+    cloud.add_version("db", b"canary", location=place)
+    wanted = {"resource_names": ["projects/demo"], "filter": 'log_id("secretmanager.googleapis.com/secret_event")'}
+    (entry,) = cloud.logging_client().list_log_entries(request=wanted)
+    told = dict(entry.json_payload)
+
+    assert "projects/demo/logs/secretmanager.googleapis.com%2Fsecret_event" == entry.log_name
+    assert "secretmanager.googleapis.com/Secret" == entry.resource.type
+    assert {
+        "location": place or "global",
+        "resource_container": f"projects/{NUMBER}",
+        "secret_id": "db",
+    } == dict(entry.resource.labels)
+    assert {"@type", "logMessage", "name", "type"} == set(told)
+    assert "type.googleapis.com/google.cloud.secretmanager.logging.v1.SecretEvent" == told["@type"]
+    assert (full(place), kind) == (told["name"], told["type"])
+    assert topics[0] in told["logMessage"]
+    assert "canary" not in str(entry)

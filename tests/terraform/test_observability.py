@@ -12,6 +12,11 @@ from .harness import ROOT, VERSIONS, resources
 pytestmark = pytest.mark.timeout(600)
 
 TOLD = yaml.safe_load((ROOT / "terraform/modules/observability/alerts.yaml").read_text())
+#: Both are gauges of the resource `pubsub_subscription`, whose labels are project_id and subscription_id [documented].
+PUBSUB_METRICS = {
+    "pubsub.googleapis.com/subscription/num_undelivered_messages",
+    "pubsub.googleapis.com/subscription/oldest_unacked_message_age",
+}
 MODULE = """
 module "observability" {{
   source                   = "{source}"
@@ -51,8 +56,12 @@ def test_each_line_of_the_table_is_an_alert(root, module, version):
             assert alert["filter"] == metrics[key]["filter"]
             assert f'"logging.googleapis.com/user/{metrics[key]["name"]}"' in threshold["filter"]
         else:
-            assert f'"{alert["metric"]}"' in threshold["filter"]
-            assert '"events.' in threshold["filter"]
+            assert alert["metric"] in PUBSUB_METRICS
+            named = {"push": "events.payments", "dead_letters": "events.dead_letters"}[alert["of"]]
+            assert threshold["filter"] == (
+                f'metric.type = "{alert["metric"]}" AND resource.type = "pubsub_subscription" AND '
+                f'(resource.labels.subscription_id = "{named}")'
+            )
 
 
 def test_the_dashboard_shows_every_figure(root, module):
