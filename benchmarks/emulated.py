@@ -1,6 +1,7 @@
 """The local Pub/Sub beside Google's emulator, where that is installed: how soon, how many, how heavy."""
 
 import contextlib
+import functools
 import json
 import queue
 import socket
@@ -16,6 +17,7 @@ import emulator
 from google.api_core import exceptions
 from google.cloud.pubsub_v1.subscriber.scheduler import ThreadScheduler
 from google.pubsub_v1 import PublisherClient
+from place import as_installed
 from timing import Call, Pair, Plan, Reach, Row, compare, once, row
 
 from notifier.local.clients import Clients
@@ -37,6 +39,7 @@ _ARRIVAL, _THEIR_ARRIVAL = "publish to push", "publish to push, Google's emulato
 _PUSHED, _THEIR_PUSHED = "a message of many by push", "a message of many by push, Google's emulator"
 _PULLED, _THEIR_PULLED = "a message of many by streaming pull", "a message of many by streaming pull, Google's emulator"
 _STARTED, _COMMANDED, _THEIR_START = "LocalCloud().start()", "keyturn dev", "the start of Google's emulator"
+_ANSWERED, _THEIR_ANSWER = "keyturn dev, until its first answer", "Google's emulator, until its first answer"
 _WEIGHED, _THEIR_WEIGHT = "memory of keyturn dev", "memory of Google's emulator"
 
 _TIMED: Final = [
@@ -44,7 +47,11 @@ _TIMED: Final = [
     Pair(_PUSHED, _THEIR_PUSHED, Reach(1)),
     Pair(_PULLED, _THEIR_PULLED, Reach(1)),
 ]
-_STARTS: Final = [Pair(_STARTED, _THEIR_START, Reach(0.33)), Pair(_COMMANDED, _THEIR_START, Reach(0.33))]
+_STARTS: Final = [
+    Pair(_STARTED, _THEIR_START, Reach(0.33)),
+    Pair(_COMMANDED, _THEIR_START, Reach(0.33)),
+    Pair(_ANSWERED, _THEIR_ANSWER, Reach(0.33)),
+]
 _WEIGHT: Final = Pair(_WEIGHED, _THEIR_WEIGHT)
 
 
@@ -59,7 +66,14 @@ def rows(plan: Plan) -> list[Row]:
 
 
 def _starts(plan: Plan, jar: Path) -> list[Row]:
-    calls = {_STARTED: _start_cloud, _COMMANDED: _start(_dev), _THEIR_START: _start(lambda: emulator.running(jar))}
+    theirs = functools.partial(emulator.running, jar)
+    calls = {
+        _STARTED: _start_cloud,
+        _COMMANDED: _start(_dev),
+        _THEIR_START: _start(theirs),
+        _ANSWERED: _start(_dev, answered=True),
+        _THEIR_ANSWER: _start(theirs, answered=True),
+    }
     return compare(plan, calls, _STARTS, rounds=9)
 
 
@@ -183,7 +197,9 @@ def _end(stream: Any, scheduler: ThreadScheduler) -> None:
 def _dev() -> Iterator[tuple[str, int]]:
     """The local cloud in a process of its own; gives the address of its Pub/Sub and its process id."""
     command = [str(_COMMAND), "dev", "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=as_installed()
+    ) as process:
         try:
             assert process.stdout is not None
             yield json.loads(process.stdout.readline())["PUBSUB_EMULATOR_HOST"], process.pid
@@ -191,10 +207,15 @@ def _dev() -> Iterator[tuple[str, int]]:
             process.kill()
 
 
-def _start(process: Any) -> Call:
+def _start(process: Any, *, answered: bool = False) -> Call:
+    """Until it accepts connections; or until it has made a topic, through a client that is there already."""
+
     def call() -> float:
+        clients = Clients()
         start = time.perf_counter_ns()
-        with process():
+        with process() as (host, _), contextlib.closing(clients):
+            if answered:
+                clients.publisher(host).create_topic(name=f"{_PROJECT}/topics/first")
             return time.perf_counter_ns() - start
 
     return call

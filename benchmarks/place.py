@@ -30,6 +30,15 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
         yield
 
 
+def as_installed() -> dict[str, str]:
+    """The variables for a process as users start it: compiled once, not at every start, with a Pub/Sub of its own."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name not in {"PUBSUB_EMULATOR_HOST", "PYTHONDONTWRITEBYTECODE"}
+    }
+
+
 def _memory() -> str | None:
     # Where services have their run directory too; the disk of the temporary directory would be measured instead.
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None

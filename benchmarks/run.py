@@ -30,7 +30,6 @@ GROUPS: Final = (
     "local",
     "binding",
     "emulated",
-    "binding",
 )
 _HEADINGS: Final = ("path", "beside", "median", "p99", "its median", "its p99", "ratio", "reach", "holds")
 _RESULTS: Final = Path(".bench/results.json")

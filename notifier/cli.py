@@ -10,13 +10,20 @@ from typing import Any
 
 import click
 
-from .manifest.cli import manifest
-from .rotation import cli as rotation_cli
-from .trace.command import trace
-
 
 # Packages that come with an extra; a missing one is named with what to install.
 _OF_THE_EXTRA = ("google", "grpc", "jwt", "cryptography", "gunicorn", "rich", "psycopg", "psycopg_pool")
+
+# The commands that stand elsewhere, and where.
+_ELSEWHERE = {
+    "manifest": "manifest.cli",
+    "retire": "rotation.cli",
+    "rollback": "rotation.cli",
+    "rotate": "rotation.cli",
+    "rotation": "rotation.cli",
+    "rotator": "rotation.cli",
+    "trace": "trace.command",
+}
 
 _PORT = click.IntRange(0, 65535)
 _PATH = click.Path(path_type=Path)
@@ -25,6 +32,20 @@ _PATH = click.Path(path_type=Path)
 def main() -> None:
     """Run the command and end the process."""
     keyturn(prog_name="keyturn")
+
+
+class _Late(click.Group):
+    """A group that imports a command when that is asked for, so that no command pays for the others."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *_ELSEWHERE})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _ELSEWHERE:
+            return super().get_command(ctx, cmd_name)
+        module = importlib.import_module(f".{_ELSEWHERE[cmd_name]}", __package__)
+        found: click.Command = getattr(module, cmd_name)
+        return found
 
 
 def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -57,7 +78,7 @@ def _own_address(_: click.Context, __: click.Parameter, value: str) -> str:
         return str(probe.getsockname()[0])
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Late, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version."
 )
@@ -150,10 +171,6 @@ def demo(*, workers: int, instances: int, rotates: bool, as_json: bool) -> None:
         except ModuleNotFoundError as exc:
             raise _missing(exc, extra="demo") from exc
         sys.exit(run(workers, instances=instances, as_json=as_json, out=sys.stdout, err=sys.stderr, ending=ending))
-
-
-for _command in (*rotation_cli.COMMANDS, trace, manifest):
-    keyturn.add_command(_command)
 
 
 class _Failed(click.ClickException):

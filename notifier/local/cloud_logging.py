@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 import grpc
-from google.cloud.logging_v2.types import log_entry, logging
+from google.cloud.logging_v2.types.log_entry import LogEntry
+from google.cloud.logging_v2.types.logging import TailLogEntriesRequest
 from google.protobuf import json_format
 
 from . import log_lines, logging_tail
@@ -57,7 +58,7 @@ class Logging:
 
     def take(self, entry: Mapping[str, Any]) -> None:
         """Keep an entry of the audit log, or of Secret Manager's own, given as JSON has it."""
-        self._store.add([json_format.ParseDict(dict(entry), log_entry.LogEntry.pb()())])
+        self._store.add([json_format.ParseDict(dict(entry), LogEntry.pb()())])
 
     def take_lines(
         self, lines: Iterable[str | bytes], *, service: str, revision: str = "", stream: str = "stdout"
@@ -82,7 +83,7 @@ class Logging:
     def _streams(self) -> grpc.GenericRpcHandler:
         tail: grpc.RpcMethodHandler[Any, Any] = grpc.stream_stream_rpc_method_handler(
             lambda requests, context: logging_tail.serve(self._store, requests, context),
-            request_deserializer=logging.TailLogEntriesRequest.pb().FromString,
+            request_deserializer=TailLogEntriesRequest.pb().FromString,
             response_serializer=lambda message: message.SerializeToString(),
         )
         return grpc.method_handlers_generic_handler(NAME, {"TailLogEntries": tail})

@@ -1,17 +1,17 @@
-"""The local issuer of OIDC tokens: a key made at start, its public half served as Google serves theirs."""
+"""The local issuer of OIDC tokens: a key of its own, its public half served as Google serves theirs."""
 
 import base64
 import hashlib
 import json
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any
-
-import jwt
-from cryptography.hazmat.primitives.asymmetric import rsa
+from typing import TYPE_CHECKING, Any
 
 from .ports import Wall
 
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 # As Google's tokens say [documented].
 ISSUER = "https://accounts.google.com"
@@ -26,20 +26,23 @@ Claims = Mapping[str, Any]
 
 
 class SigningKey:
-    """An RSA key with its id. It is made on a thread of its own, so that nothing waits for it before it is needed."""
+    """An RSA key with its id, made when it is first needed. Thread-safe."""
 
     def __init__(self) -> None:
-        self._key: rsa.RSAPrivateKey | None = None
-        self._making = threading.Thread(target=self._make, name="local-signing-key", daemon=True)
-        self._making.start()
+        self._making = threading.Lock()
+        self._key: RSAPrivateKey | None = None
 
     @property
-    def private(self) -> rsa.RSAPrivateKey:
-        """The private half; waits until it is made."""
-        self._making.join()
-        if self._key is None:
-            raise RuntimeError("the RSA key could not be made")
-        return self._key
+    def private(self) -> "RSAPrivateKey":
+        """The private half."""
+        with self._making:
+            if self._key is None:
+                # Not at start, nor on a thread: the import and the making, which lets no other thread run meanwhile,
+                # take half as long as the start of all servers, and many never push with a token.
+                from cryptography.hazmat.primitives.asymmetric import rsa
+
+                self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+            return self._key
 
     @property
     def kid(self) -> str:
@@ -59,9 +62,6 @@ class SigningKey:
 
     def _number(self) -> int:
         return self.private.public_key().public_numbers().n
-
-    def _make(self) -> None:
-        self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 class Issuer:
@@ -137,6 +137,8 @@ class Issuer:
             kid: another key id than the published one's; "" for none.
             headers: further members of the header.
         """
+        import jwt
+
         sent = {**(headers or {}), **({} if kid == "" else {"kid": kid or self.kid})}
         return jwt.encode(dict(claims), (key or self._keys[-1]).private, algorithm="RS256", headers=sent)
 

@@ -10,23 +10,34 @@ import sys
 from types import ModuleType
 
 
-_PACKAGES = ("google.cloud.logging_v2", "google.cloud.secretmanager_v1", "google.pubsub_v1")
+# What is needed of each package. The `types` of Logging would bring its configuration, half as much again as the rest.
+_NEEDED = {
+    "google.cloud.logging_v2": ("types.log_entry", "types.logging"),
+    "google.cloud.secretmanager_v1": ("types",),
+    "google.pubsub_v1": ("types",),
+}
 
 
 def without_clients() -> None:
     """Import the messages of the three services, and nothing else of their packages.
 
-    The packages themselves can still be imported, with their clients. It is for a process of ours: there, `types` is
-    no attribute of the package then, only a module in it. Call it before other threads import.
+    The packages themselves can still be imported, with their clients. It is for a process of ours: there, what was
+    imported here is no attribute of its package then, only a module in it. Call it before other threads import.
     """
-    for name in _PACKAGES:
-        spec = None if name in sys.modules else importlib.util.find_spec(name)
+    for package, modules in _NEEDED.items():
+        spec = None if package in sys.modules else importlib.util.find_spec(package)
         if spec is None:
             continue  # it is whole already, or the import that needs it says that it is missing
-        place = ModuleType(name)
-        place.__path__ = list(spec.submodule_search_locations or ())
-        sys.modules[name] = place
+        folders = list(spec.submodule_search_locations or ())
+        places = {package: folders, f"{package}.types": [f"{folder}/types" for folder in folders]}
+        wanted = {f"{package}.{module}" for module in modules}
+        stand_ins = places.keys() - wanted
+        for name in stand_ins:
+            sys.modules[name] = ModuleType(name)
+            sys.modules[name].__path__ = places[name]
         try:
-            importlib.import_module(f"{name}.types")
+            for name in wanted:
+                importlib.import_module(name)
         finally:
-            del sys.modules[name]
+            for name in stand_ins:
+                del sys.modules[name]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from google.cloud.logging_v2.types import log_entry
+from google.cloud.logging_v2.types.log_entry import LogEntry
 from google.logging.type import log_severity_pb2  # type: ignore[import-untyped]
 from google.protobuf import empty_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -58,7 +58,7 @@ class Path:
     def __init__(self, text: str) -> None:
         self._names: list[str] = []
         self._default: Any = None
-        at: Descriptor | None = log_entry.LogEntry.pb().DESCRIPTOR
+        at: Descriptor | None = LogEntry.pb().DESCRIPTOR
         for name in _segments(text):
             if at is None:
                 self._names.append(name)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from google.cloud.logging_v2.types import log_entry
+from google.cloud.logging_v2.types.log_entry import LogEntry
 from google.protobuf import json_format, timestamp_pb2
 
 from .clocks import stamp
@@ -59,7 +59,7 @@ def entry(line: str | bytes, printer: Printer, *, at: float) -> Any | None:
     text = raw[:LONGEST].decode(errors="replace").rstrip("\r\n")
     if not text.strip():
         return None
-    found = log_entry.LogEntry.pb()()
+    found = LogEntry.pb()()
     found.log_name = f"projects/{printer.project}/logs/run.googleapis.com%2F{printer.stream}"
     found.resource.type = "cloud_run_revision"
     found.resource.labels.update(

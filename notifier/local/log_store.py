@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from google.cloud.audit import audit_log_pb2  # type: ignore[import-untyped]  # noqa: F401 - what `protoPayload` holds
-from google.cloud.logging_v2.types import log_entry
+from google.cloud.logging_v2.types.log_entry import LogEntry
 from google.iam.v1.logging import audit_data_pb2  # type: ignore[import-untyped]  # noqa: F401
 from google.protobuf import json_format
 
@@ -92,7 +92,7 @@ class LogStore:
         self._bytes = 0
         kept = {key: value for _, key, value in self._journal.records(_KIND) if value is not None}
         for key in sorted(kept):
-            self._admit(Entry(log_entry.LogEntry.pb().FromString(kept[key]), number=int(key, 16)))
+            self._admit(Entry(LogEntry.pb().FromString(kept[key]), number=int(key, 16)))
         self._numbers = itertools.count(self.last + 1)
 
     @property

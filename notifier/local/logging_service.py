@@ -8,7 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import grpc
-from google.cloud.logging_v2.types import logging
+from google.cloud.logging_v2.types.logging import (
+    ListLogEntriesRequest,
+    ListLogEntriesResponse,
+    WriteLogEntriesRequest,
+    WriteLogEntriesResponse,
+)
 
 from .log_filter import NotAFilter, parse
 from .log_lines import LONGEST
@@ -43,8 +48,8 @@ class LoggingService:
     def methods(self) -> Mapping[str, Method]:
         """The methods by their name on the wire, but for the stream."""
         return {
-            "WriteLogEntries": Method(logging.WriteLogEntriesRequest.pb(), self.write),
-            "ListLogEntries": Method(logging.ListLogEntriesRequest.pb(), self.list),
+            "WriteLogEntries": Method(WriteLogEntriesRequest.pb(), self.write),
+            "ListLogEntries": Method(ListLogEntriesRequest.pb(), self.list),
         }
 
     def write(self, request: Any, _caller: Caller) -> Any:
@@ -63,7 +68,7 @@ class LoggingService:
         if refused:
             number, why = refused[0]
             raise _invalid(f"Entry {number}: {why}; of {len(request.entries)} entries {len(refused)} are not valid.")
-        return logging.WriteLogEntriesResponse.pb()()
+        return WriteLogEntriesResponse.pb()()
 
     def list(self, request: Any, _caller: Caller) -> Any:
         """One page of the entries that match, by time; the token says where the next page begins.
@@ -85,7 +90,7 @@ class LoggingService:
             last = _from_token(request.page_token, asked)
             found = [entry for entry in found if (entry.key < last if newest_first else entry.key > last)]
         shown = fitting(found, min(request.page_size or _PAGE, _LARGEST_PAGE))
-        answer = logging.ListLogEntriesResponse.pb()(entries=[entry.message for entry in shown])
+        answer = ListLogEntriesResponse.pb()(entries=[entry.message for entry in shown])
         if len(found) > len(shown):
             answer.next_page_token = _token(shown[-1].key, asked)
         return answer

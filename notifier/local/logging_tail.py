@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import grpc
-from google.cloud.logging_v2.types import logging
+from google.cloud.logging_v2.types.logging import TailLogEntriesResponse
 
 from .log_store import Entry, LogStore
 from .logging_service import fitting, selection
@@ -61,7 +61,7 @@ class Tail:
             while found:
                 part = fitting(found, _MOST)
                 found = found[len(part) :]
-                yield logging.TailLogEntriesResponse.pb()(entries=[entry.message for entry in part])
+                yield TailLogEntriesResponse.pb()(entries=[entry.message for entry in part])
 
     def _wait(self) -> bool:
         with self._store.changed:

@@ -4,6 +4,7 @@ The rules are those of `google.api.http` [documented]: what the URL does not bin
 query where there is no body or the body is one field only.
 """
 
+import functools
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -63,7 +64,13 @@ class Routes:
     """
 
     def __init__(self, rpcs: Iterable[Rpc], patterns: Mapping[str, str]) -> None:
-        self._routes = [(rpc, _pattern(rpc.path, patterns)) for rpc in rpcs]
+        self._rpcs = tuple(rpcs)
+        self._patterns = patterns
+
+    @functools.cached_property
+    def _routes(self) -> list[tuple[Rpc, re.Pattern[str]]]:
+        # Compiled at the first request, since most are never asked by HTTP: it takes as long as to start a server.
+        return [(rpc, _pattern(rpc.path, self._patterns)) for rpc in self._rpcs]
 
     def find(self, verb: str, target: str) -> tuple[Rpc, str] | None:
         """The method and the resource that is named; None where there is nothing."""

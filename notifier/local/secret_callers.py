@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import grpc
-import jwt
 
 from .issuer import ISSUER, Issuer
 from .ports import Wall
@@ -88,6 +87,8 @@ class Callers:
         return self._signed(token)
 
     def _signed(self, token: str) -> str:
+        import jwt
+
         try:
             kid = jwt.get_unverified_header(token).get("kid")
         except jwt.InvalidTokenError:

@@ -201,9 +201,6 @@ def check(*, path: Path) -> None:
     sys.exit(NOT_DONE if faults else DONE)
 
 
-COMMANDS = (rotator, rotate, rotation, retire, rollback)
-
-
 def _is_promoted(machine: "Machine") -> bool:
     state, _ = machine.standing()
     return not state.wanted

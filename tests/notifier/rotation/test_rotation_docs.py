@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 from typing import get_args
 
-from notifier.cli import keyturn
 from notifier.rotation import steps, telemetry
+from notifier.rotation.cli import rotation
 from notifier.rotation.rotations import Rotations, plans_of
 from notifier.rotation.rotator import GROUP
 from receiver import Manifest
@@ -54,6 +54,6 @@ def test_the_manifest_is_one_that_works():
 def test_every_command_is_there():
     """Each command of the table is one of the command's."""
     rows = re.findall(r"^\| `keyturn ([a-z ]+?)(?: NAME.*?)?` \|", TEXT, re.MULTILINE)
-    known = {"rotate", "retire", "rollback"} | {f"rotation {name}" for name in keyturn.commands["rotation"].commands}
+    known = {"rotate", "retire", "rollback"} | {f"rotation {name}" for name in rotation.commands}
 
     assert known == set(rows) | {"rotation resume"}
