@@ -200,8 +200,7 @@ class Worker:
             container is None
             or container.seen != container.board.memory[0]
             or wake.under_way is not None
-            or self._clock() >= wake.asleep_at
-            or self._wall() >= wake.asleep_at_ns
+            or not wake.ticked_ns <= self._wall() < wake.asleep_at_ns
         ):
             self._fall_in()
 

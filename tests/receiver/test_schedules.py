@@ -9,6 +9,7 @@ import pytest
 from receiver import SecretCache
 from receiver.cache import BACKSTOP
 from receiver.errors import AccessFailed
+from receiver.knowledge import SECOND
 from receiver.names import SecretName
 from receiver.spread import Spread
 from receiver.testing import InMemorySource, push
@@ -63,6 +64,10 @@ class Clock:
             self.ahead += 0.0 if self.stop_after else 5.0
         return now
 
+    def wall(self):
+        """The wall clock beside it, in nanoseconds."""
+        return time.time_ns() + int(self.ahead * SECOND)
+
 
 @pytest.fixture
 def clock():
@@ -80,7 +85,8 @@ def make(source, clock, tmp_path):
     made = []
 
     def cache(**kwargs):
-        kwargs = {"source": source, "run_dir": str(tmp_path), "jitter": lambda: 0.5, "clock": clock} | kwargs
+        kwargs = {"source": source, "run_dir": str(tmp_path), "jitter": lambda: 0.5} | kwargs
+        kwargs = {"clock": clock, "wall": clock.wall} | kwargs
         made.append(SecretCache("any-project", **kwargs))
         return made[-1]
 

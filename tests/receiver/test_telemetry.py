@@ -29,12 +29,13 @@ def clock():
 
 
 @pytest.fixture
-def make(source, clock, tmp_path):
+def make(source, clock, wall, tmp_path):
     made = []
 
     def cache(**kwargs):
         environ = {"K_SERVICE": "payments", "K_REVISION": "payments-7"} if "environ" not in kwargs else {}
-        kwargs = {"run_dir": str(tmp_path), "jitter": lambda: 0.5, "clock": clock, "environ": environ} | kwargs
+        kwargs = {"run_dir": str(tmp_path), "jitter": lambda: 0.5, "environ": environ} | kwargs
+        kwargs = {"clock": clock, "wall": wall} | kwargs
         made.append(SecretCache("any-project", source=source, **kwargs))
         return made[-1]
 
@@ -108,13 +109,14 @@ def test_who_never_joined_says_nothing_at_its_end(make, said):
     assert [] == said("worker_stopped", "instance_stopped")
 
 
-def test_a_safety_read_is_a_sign_of_life(make, clock, said):
+def test_a_safety_read_is_a_sign_of_life(make, clock, wall, said):
     """About once an hour a worker says that it lives and what it serves; what never follows stands apart."""
     cache = make()
     cache.secret("API_KEY")
     cache.secret("OTHER_KEY", static=True)
     cache.load()
     clock.ahead += 3610
+    wall.ahead += 3610
     cache.fence()
     (alive,) = said("alive")
 

@@ -46,13 +46,16 @@ class TestTicks:
 
 
 class Clock:
-    """Monotonic seconds that a test can move, and that go on by themselves."""
+    """Monotonic seconds that a test can move, and that go on by themselves; and the wall clock beside it."""
 
     def __init__(self):
-        self.ahead = 0.0
+        self.ahead = self.set_back = self.frozen = 0.0
 
     def __call__(self):
-        return time.monotonic() + self.ahead
+        return time.monotonic() + self.ahead - self.frozen
+
+    def wall(self):
+        return time.time_ns() + int((self.ahead - self.set_back) * SECOND)
 
 
 @pytest.fixture
@@ -71,7 +74,7 @@ def make(source, clock, tmp_path):
     made = []
 
     def cache():
-        made.append(SecretCache("p", source=source, run_dir=str(tmp_path), clock=clock, backstop=None))
+        made.append(SecretCache("p", source=source, run_dir=str(tmp_path), clock=clock, wall=clock.wall, backstop=None))
         return made[-1]
 
     yield cache
@@ -91,7 +94,8 @@ def looked_for(source, before=0):
     return sorted(name.rpartition("/")[2] for name, asked in source.calls[before:] if asked == "latest")
 
 
-def test_the_first_request_after_a_sleep_is_served_the_newest_value(make, source, clock):
+@pytest.mark.parametrize("frozen", [False, True], ids=["stopped", "frozen with its monotonic clock"])
+def test_the_first_request_after_a_sleep_is_served_the_newest_value(make, source, clock, frozen):
     """Whoever slept looks before it serves: entries in use only, and once."""
     cache = make()
     key, wallet, _ = cache.secret("API_KEY"), cache.secret("WALLET_PRIVATE_KEY", static=True), cache.secret("LAZY_KEY")
@@ -99,6 +103,7 @@ def test_the_first_request_after_a_sleep_is_served_the_newest_value(make, source
     source.add("API_KEY", "two")
     before = len(source.calls)
     clock.ahead += ASLEEP + 1
+    clock.frozen += frozen * (ASLEEP + 1)
     assert not cache.current
 
     cache.fence()
@@ -106,6 +111,34 @@ def test_the_first_request_after_a_sleep_is_served_the_newest_value(make, source
 
     assert ("two", ["API_KEY"]) == (key.value, looked_for(source, before))
     assert cache.current
+
+
+@pytest.mark.parametrize("set_back", [ASLEEP + 1, 2 * ASLEEP, 1e6])
+def test_a_wall_clock_that_was_set_back_hides_no_sleep_for_longer_than_a_tick(make, source, clock, set_back):
+    """Where it stands before the last tick the request itself notices; otherwise the next tick, within a second."""
+    cache = make()
+    key = cache.secret("API_KEY")
+    assert "one" == key.value
+    source.add("API_KEY", "two")
+    clock.ahead += ASLEEP + 1
+    clock.set_back = set_back
+    if set_back <= ASLEEP + 1:
+        cache._worker._tick()
+    assert not cache.current
+    cache.fence()
+
+    assert ("two", True) == (key.value, cache.current)
+
+
+def test_a_wall_clock_that_is_set_back_makes_nobody_look(make, source, clock):
+    """A clock that is corrected is no sleep: nothing is read, and the next request costs what it did."""
+    cache = make()
+    assert "one" == cache.secret("API_KEY").value
+    before = len(source.calls)
+    clock.set_back = 3600.0
+    cache.fence()
+
+    assert (before, True) == (len(source.calls), cache.current)
 
 
 def test_idleness_is_no_sleep(make, source, clock):
@@ -148,7 +181,7 @@ def test_a_sleep_during_a_check_is_a_sleep(clock):
         since.append(missed_since)
         assert go.wait(WAIT)
 
-    wake = Wake(check, patience=1.0, clock=clock, wall=time.time_ns)
+    wake = Wake(check, patience=1.0, clock=clock, wall=clock.wall)
     for _ in range(2):
         clock.ahead += ASLEEP + 1
         wake.tick()
