@@ -40,8 +40,10 @@ from .upstream import Surroundings
 from .worker import LOADERS, Worker
 
 
-# Late: it needs an extra.
+# Late: the fleet needs an extra, and the type is for readers only.
 if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
+
     from .fleet.member import Fleet
 
 #: Seconds between two safety reads of a container, where nothing else is said.
@@ -228,15 +230,22 @@ class SecretCache(Declares):
         """
         self._read([entry for entry in self._registry.all() if not entry.loaded], seconds=timeout, path="start")
 
-    @property
-    def fence(self) -> Callable[[], None]:
-        """Let this worker catch up before a request runs: `cache.fence()` at the start of each.
+    def fence(self) -> None:
+        """Let this worker catch up before a piece of work begins: `cache.fence()` at the start of each.
 
-        Where nothing happened since the last time it costs three comparisons. Otherwise it waits until the entries
+        Where nothing happened since the last time it costs a few comparisons. Otherwise it waits until the entries
         concerned have been refreshed, `CATCH_UP` seconds at most; then the last good values serve. It raises
         `ConfigurationError` where the container's workers have nowhere to meet.
         """
-        return self._worker.fence
+        self._worker.fence()
+
+    def fenced(self, app: "WSGIApplication") -> "WSGIApplication":
+        """Wrap a WSGI application so that this worker catches up before each of its requests, as `fence` says.
+
+        Args:
+            app: a `(environ, start_response)` callable; `refresh_blueprint` wraps its Flask application by itself.
+        """
+        return self._worker.fenced(app)
 
     @property
     def events(self) -> Events | None:

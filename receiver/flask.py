@@ -1,8 +1,7 @@
 """The Flask skin: a blueprint with the push route, and the check at the start of each request."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
-from typing import Any, cast
+from typing import cast
 
 from flask import Blueprint, Flask, Response, request
 from flask.blueprints import BlueprintSetupState
@@ -11,9 +10,6 @@ from .auth import Auth
 from .cache import SecretCache
 from .handler import PushHandler, push_handler
 from .operators import Operators, Reply
-
-
-WSGI = Callable[[Any, Any], Iterable[bytes]]
 
 
 def refresh_blueprint(
@@ -38,8 +34,10 @@ def refresh_blueprint(
     blueprint = Blueprint("keyturn", __name__)
 
     def fence(state: BlueprintSetupState) -> None:
+        # Not `before_app_request`: what the application registered before the blueprint would run first and could read
+        # an old value, and Flask asks of each such function at each request whether it is a coroutine.
         app = cast(Flask, state.app)
-        app.wsgi_app = _fenced(cache, app.wsgi_app)  # type: ignore[method-assign, assignment]  # Flask's own way to wrap it
+        app.wsgi_app = cache.fenced(app.wsgi_app)  # type: ignore[method-assign, assignment]  # Flask's own way to wrap it
 
     blueprint.record(fence)
     if handler is not None:
@@ -56,18 +54,6 @@ def _add_push(blueprint: Blueprint, handler: PushHandler, path: str) -> None:
         return Response(status=answer.status)
 
     blueprint.add_url_rule(path, "push", push, methods=["POST"])
-
-
-def _fenced(cache: SecretCache, app: WSGI) -> WSGI:
-    # Not `before_app_request`: what the application registered before the blueprint would run first and could read an
-    # old value, and Flask asks of each such function at each request whether it is a coroutine.
-    fence = cache.fence
-
-    def fenced(environ: Any, start_response: Any) -> Iterable[bytes]:
-        fence()
-        return app(environ, start_response)
-
-    return fenced
 
 
 def _add_routes(blueprint: Blueprint, people: Operators, beside: str) -> None:

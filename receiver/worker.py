@@ -9,7 +9,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from .callbacks import PATIENCE
 from .entry import Rest, Verdict
@@ -26,6 +26,8 @@ from .threads import each, spawn
 
 # Late: sockets, mappings and files are for those who serve, not for all who import.
 if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
+
     from .container import Container
     from .siblings import SiblingStats
 
@@ -193,16 +195,28 @@ class Worker:
         return container.stats() if container is not None else SiblingStats(attending=False, members=0, lagging=0)
 
     def fence(self) -> None:
-        """Catch up before a request runs; see `SecretCache.fence`."""
-        container, wake = self._container, self._wake
-        # Every request pays for this, and a call or a property costs as much as what it compares.
-        if (
-            container is None
-            or container.seen != container.board.memory[0]
-            or wake.under_way is not None
-            or not wake.ticked_ns <= self._wall() < wake.asleep_at_ns
-        ):
+        """Catch up before work begins; see `SecretCache.fence`."""
+        if not self.current:
             self._fall_in()
+
+    def fenced(self, app: "WSGIApplication") -> "WSGIApplication":
+        """Let this worker catch up before each request of `app`; see `SecretCache.fenced`."""
+        wall = self._wall
+
+        def fenced(environ: Any, start_response: Any) -> Iterable[bytes]:
+            # What `current` asks, spelled out: every request pays for it, and a call or a property costs as much as
+            # what it compares.
+            container, wake = self._container, self._wake
+            if (
+                container is None
+                or container.seen != container.board.memory[0]
+                or wake.under_way is not None
+                or not wake.ticked_ns <= wall() < wake.asleep_at_ns
+            ):
+                self._fall_in()
+            return app(environ, start_response)
+
+        return fenced
 
     def _fall_in(self) -> None:
         container = self.join()

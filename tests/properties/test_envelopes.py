@@ -111,6 +111,9 @@ class Cache:
     def fence(self):
         pass
 
+    def fenced(self, app):
+        return app
+
     def serves(self, name, number):
         return False
 
