@@ -5,15 +5,19 @@ forbids whatever might slip through to run or to load.
 """
 
 import html
+from collections.abc import Sequence
 from typing import Final
 
 from .answer import InstanceState, Report, State, Step, Verdict
 from .times import MINUTE, SECOND, iso, spell
-from .words import clean, headline, several
+from .words import by_cause, clean, headline, reasons, several, short
 
 
-#: Rows of the waterfall; the slowest and whoever has not followed come first.
+#: Of one list at most; the slowest and whoever has not followed come first.
 _ROWS: Final = 300
+#: Unfolded: rows of the waterfall, and instances that have one cause.
+_SLOWEST: Final = 20
+_OPEN: Final = 8
 
 _MARKS: Final = {Verdict.CONVERGED: "good", Verdict.BEHIND: "bad", Verdict.UNKNOWN: "open"}
 
@@ -41,6 +45,9 @@ min-width:2px}.took{text-align:right;font-variant-numeric:tabular-nums;white-spa
 .key span{margin-right:1rem;white-space:nowrap}
 .key i{display:inline-block;width:.8rem;height:.8rem;border-radius:.15rem;margin-right:.35rem;vertical-align:-.05rem}
 .scale{display:flex;justify-content:space-between}
+summary{cursor:pointer;padding:.4rem 0;color:var(--swap)}.card ul{list-style:none;padding:0}
+.row,.card li{break-inside:avoid}h2{break-after:avoid}
+.verdict,.track i,.key i{-webkit-print-color-adjust:exact;print-color-adjust:exact}
 @media(max-width:40rem){body{padding:.9rem;font-size:15px}.row{grid-template-columns:1fr auto;gap:.1rem .6rem}
 .track{grid-column:1/-1;grid-row:2}.edge{display:none}.row.scale-row .track{grid-row:1}dl{grid-template-columns:1fr}
 dt{margin-top:.4rem}}
@@ -73,28 +80,52 @@ def _head(report: Report) -> str:
     counted = report.question.counted
     facts.append(("counted", f"{sum(counted.now.values())} ({_text(counted.by)})" if counted else "by nobody"))
     facts.append(("asked", iso(report.question.now) or ""))
+    if services := _services(report):
+        facts.append(("services", services))
     listed = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in facts)
-    reasons = "".join(f"<li>{_text(reason)}</li>" for reason in report.reasons)
-    because = f"<ul>{reasons}</ul>" if reasons and report.verdict is Verdict.UNKNOWN else ""
+    because = "".join(f"<li>{_text(reason)}</li>" for reason in reasons(report))
     mark = _MARKS[report.verdict]
     return (
         f'<p><span class="verdict {mark}">{report.verdict.value}</span></p>\n<h1>{_text(headline(report))}</h1>\n'
-        f"{because}<dl>{listed}</dl>"
+        f"{because and f'<ul>{because}</ul>'}<dl>{listed}</dl>"
     )
 
 
+def _services(report: Report) -> str:
+    """How many instances of each service have it, where there are several services."""
+    names = sorted({one.service for one in report.instances})
+    if len(names) < 2:
+        return ""
+    told = []
+    for name in names[:_ROWS]:
+        theirs = [one.state is State.CONVERGED for one in report.instances if one.service == name]
+        told.append(f"{_text(name) or 'unnamed'} {sum(theirs)} of {len(theirs)}")
+    return " &middot; ".join(told)
+
+
 def _stragglers(report: Report) -> str:
-    cards = []
-    for one in report.stragglers[:_ROWS]:
-        on = ", ".join(map(str, one.versions)) or "no version known"
-        cards.append(
-            f'<div class="card"><p>{_name(one.name)} <span class="dim">{_text(one.service)}</span></p>'
-            f"<p>on {on}; last sign {_ago(report, one.last_sign)}</p><p>{_text(one.cause)}</p>"
-            f'<p class="dim">Next: {_text(one.advice)}</p></div>'
-        )
+    cards = [_card(report, alike) for alike in by_cause(report.stragglers)[:_ROWS]]
     if report.uncounted:
-        cards.append(f'<div class="card"><p>{report.uncounted} counted that said nothing</p></div>')
+        said = f"{report.uncounted} counted that said nothing: see whether they log, and where"
+        cards.append(f'<div class="card"><p>{said}</p></div>')
     return "<h2>Not there yet</h2>\n" + "\n".join(cards) if cards else ""
+
+
+def _card(report: Report, alike: list[InstanceState]) -> str:
+    first = alike[0]
+    number = f"<b>{len(alike)} instances</b>: " if len(alike) > 1 else ""
+    named = [
+        f'<li>{_name(one.name)} <span class="dim">{_text(one.service)}</span> on '
+        f"{', '.join(map(str, one.versions)) or 'no version known'}; last sign {_ago(report, one.last_sign)}</li>"
+        for one in alike[:_ROWS]
+    ]
+    shown = "<ul>" + "".join(named[:_OPEN]) + "</ul>"
+    if len(alike) > _OPEN:
+        shown += _folded(f"{len(alike) - _OPEN} more", "<ul>" + "".join(named[_OPEN:]) + _beyond(alike) + "</ul>")
+    return (
+        f'<div class="card"><p>{number}{_text(first.cause)}</p><p class="dim">Next: {_text(first.advice)}</p>'
+        f"{shown}</div>"
+    )
 
 
 def _waterfall(report: Report) -> str:
@@ -103,13 +134,29 @@ def _waterfall(report: Report) -> str:
         return ""
     ends = [step.called_back or step.swapped for one in moved for step in one.steps if _bars(report, step)]
     span = max(SECOND // 1000, max(ends) - report.added_at)
-    rows = "\n".join(_row(report, one, span) for one in moved[:_ROWS])
-    more = f'<p class="dim">and {len(moved) - _ROWS} more</p>' if len(moved) > _ROWS else ""
+    rows = [_row(report, one, span) for one in moved[:_ROWS]]
+    shown = "\n".join(rows[:_SLOWEST])
+    rest = moved[_SLOWEST:]
+    if rest:
+        took = max((one.propagation_ms for one in rest if one.propagation_ms is not None), default=None)
+        within = "" if took is None else f", each within {spell(took * SECOND / 1000)}"
+        shown += _folded(f"{len(rest)} more{within}", "\n".join(rows[_SLOWEST:]) + _beyond(moved))
+    began = report.converged - sum(one.state is State.CONVERGED for one in moved)
+    if began:
+        shown += f'<p class="dim">{began} more began with it, or with a newer one</p>'
     marks = "".join(f"<span>{spell(span * part / 4)}</span>" for part in range(5))
     key = "".join(f'<span><i class="{kind}"></i>{what}</span>' for kind, what in _KEY)
     edge = '<span class="edge"></span>'
     scale = f'<div class="row scale-row dim">{edge}<div class="track scale">{marks}</div>{edge}</div>'
-    return f'<h2>By instance, from the add</h2>\n<p class="key dim">{key}</p>\n{scale}\n{rows}{more}'
+    return f'<h2>By instance, from the add</h2>\n<p class="key dim">{key}</p>\n{scale}\n{shown}'
+
+
+def _folded(title: str, inner: str) -> str:
+    return f"<details><summary>{title}</summary>\n{inner}</details>"
+
+
+def _beyond(rows: Sequence[InstanceState]) -> str:
+    return f'<p class="dim">and {len(rows) - _ROWS} more</p>' if len(rows) > _ROWS else ""
 
 
 _KEY: Final = [
@@ -131,8 +178,9 @@ def _row(report: Report, one: InstanceState, span: int) -> str:
     took = "" if one.propagation_ms is None else spell(one.propagation_ms * SECOND / 1000)
     path = _text(slowest.path)
     dim = "" if one.state is State.CONVERGED else " dim"
+    name = f'<span class="name" title="{_text(one.name)}">{html.escape(short(one.name))}</span>'
     return (
-        f'<div class="row{dim}"><span>{_name(one.name)} <span class="dim">{path}</span></span>'
+        f'<div class="row{dim}"><span>{name} <span class="dim">{path}</span></span>'
         f'<div class="track">{bars}</div><span class="took">{took}</span></div>'
     )
 

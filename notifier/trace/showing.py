@@ -1,6 +1,7 @@
 """A report that is drawn anew as it changes: over itself on a terminal, a line for each change elsewhere."""
 
 import shutil
+import unicodedata
 from typing import TextIO
 
 from .answer import Report
@@ -39,8 +40,20 @@ class Shower:
     def _draw(self, report: Report) -> None:
         # What is longer than the terminal would wrap, and the next drawing would begin in the wrong line.
         width, height = shutil.get_terminal_size()
-        shown = [line[: width - 1] for line in lines(report)][: height - 1]
+        shown = [_cut(line, width - 1) for line in lines(report, brief=True)]
+        if len(shown) >= height:
+            shown = [*shown[: height - 2], "..."]
         self.clear()
         self._out.write("".join(f"{line}\n" for line in shown))
         self._out.flush()
         self._drawn = len(shown)
+
+
+def _cut(line: str, columns: int) -> str:
+    """As much of a line as fits: characters of East Asian scripts take two columns."""
+    used = 0
+    for place, character in enumerate(line):
+        used += 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        if used > columns:
+            return line[:place]
+    return line

@@ -44,11 +44,11 @@ def judge(judged: Judged) -> tuple[Verdict, list[str]]:
         said = f"version {version} was {_ENDED[ended.method]} at {iso(ended.at)}, so nothing should serve it"
         return Verdict.UNKNOWN, [said]
     behind = [one for one in judged.states if one.state is State.BEHIND]
-    reasons = [f"{one.name} is not on version {version}: {one.cause}" for one in behind]
-    reasons += [f"{one.name} is unclear: {one.cause}" for one in judged.states if one.state is State.UNCLEAR]
+    unclear = [f"{one.name} is unclear: {one.cause}" for one in judged.states if one.state is State.UNCLEAR]
     if behind:
-        return Verdict.BEHIND, reasons
-    reasons += _doubts(judged)
+        return Verdict.BEHIND, [f"{one.name} is not on version {version}: {one.cause}" for one in behind] + unclear
+    # What is said of all comes before what is said of each.
+    reasons = _doubts(judged) + unclear
     return (Verdict.UNKNOWN, reasons) if reasons else (Verdict.CONVERGED, [])
 
 
