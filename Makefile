@@ -8,6 +8,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 # One more than there are cores: many tests wait for real processes most of their time.
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+# Neighbours stay together, since they share servers; who is done takes half of what another has before it.
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+# Hundreds of Python processes are started: where an image says otherwise, each would compile the sources again.
+export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: help setup servers demo demo-terraform test prove chaos soak lint types format bench clean
 
@@ -41,12 +45,12 @@ demo-terraform: $(READY)  ## apply the Terraform module to a local cloud and wat
 	@$(BIN)/python -m tests.terraform.demo
 
 test: $(READY) $(VENV)/servers  ## run the tests
-	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 # Without pytest's log capture, which would keep every entry of a million requests.
 prove: $(READY) $(VENV)/servers  ## test the properties with a million requests and more (half an hour and longer)
-	@$(BIN)/python -m pytest -n $(WORKERS) -p no:logging --timeout=0 --hypothesis-profile=prove tests/properties $(ARGS)
-	@$(BIN)/python -m pytest -n $(WORKERS) -m long -rP tests $(ARGS)
+	@$(PYTEST) -p no:logging --timeout=0 --hypothesis-profile=prove tests/properties $(ARGS)
+	@$(PYTEST) -m long -rP tests $(ARGS)
 
 chaos: $(READY)  ## kill and stop processes of three instances for five minutes (ARGS="--seed 7 --seconds 60")
 	@$(BIN)/python -m tests.chaos.run $(ARGS)

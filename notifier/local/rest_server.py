@@ -3,23 +3,18 @@
 import contextlib
 import http.client
 import json
-import socket
-import threading
 from collections.abc import Callable, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from socketserver import TCPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, ClassVar
 
 from . import rest_routes
+from .http_server import OURSELVES, HttpServer
 from .rest_routes import Routes
-from .rpc import LOOPBACK, PortInUse, Refusal, reached
+from .rpc import LOOPBACK, Refusal
 
 
 # Answers a call: the method's name, its request, what the caller said (names in lower case) and their address.
 Answer = Callable[[str, Any, Mapping[str, str], str], Any]
-
-# A browser that was told that some name is 127.0.0.1 still says that name: such pages get nothing.
-_OURSELVES = frozenset({LOOPBACK, "localhost"})
 
 # How long a connection is kept open without a request.
 _IDLE = 60.0
@@ -42,7 +37,7 @@ _NUMBERS = {
 }
 
 
-class RestServer:
+class RestServer(HttpServer):
     """Serve methods by HTTP on a loopback port.
 
     Args:
@@ -66,44 +61,7 @@ class RestServer:
             "largest": largest,
             "anybody": address != LOOPBACK,
         }
-        try:
-            self._server = _Server((address, port), type("Handler", (_Handler,), members))
-        except OSError as exc:
-            raise PortInUse(name, port, address=address) from exc
-        self.port = int(self._server.server_address[1])
-        self._reached = reached(address)
-        self.url = f"http://{self._reached}:{self.port}"
-        self._ended = False
-        self._thread = threading.Thread(target=self._serve, name="local-rest", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End; requests under way are not waited for."""
-        self._ended = True
-        # The server waits for a connection, without looking up now and then: so it gets one.
-        with contextlib.suppress(OSError):
-            socket.create_connection((self._reached, self.port), timeout=1.0).close()
-        self._thread.join(1.0)
-        self._server.server_close()
-
-    def _serve(self) -> None:
-        while not self._ended:
-            self._server.handle_request()
-
-
-class _Server(ThreadingHTTPServer):
-    # Threads of requests never hold up the end of the process.
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 128
-
-    def server_bind(self) -> None:
-        """Bind without asking DNS for our own name, as the standard library would."""
-        TCPServer.server_bind(self)
-        self.server_name, self.server_port = LOOPBACK, self.server_address[1]
-
-    def handle_error(self, *_: object) -> None:
-        """Say nothing where a client has gone: standard error belongs to the command."""
+        super().__init__(name, type("Handler", (_Handler,), members), port=port, address=address)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -151,7 +109,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _body(self) -> bytes | None:
         host, origin = self.headers.get("Host", ""), self.headers.get("Origin")
-        stranger = not self.anybody and host.rpartition(":")[0] not in _OURSELVES
+        stranger = not self.anybody and host.rpartition(":")[0] not in OURSELVES
         if stranger or origin is not None:
             self.close_connection = True
             self._refuse(403, "PERMISSION_DENIED", "This server is for this machine only, and not for browsers.")

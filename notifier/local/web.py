@@ -1,25 +1,18 @@
 """A small HTTP server on loopback: routes are plain functions of a JSON body."""
 
 import json
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from socketserver import TCPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
-from .rpc import LOOPBACK, PortInUse, reached
+from .http_server import OURSELVES, HttpServer
+from .rpc import LOOPBACK
 
 
 # Larger than any request that a route takes.
 _LARGEST_BODY = 256 * 1024
-
-# A browser that was told that some name is 127.0.0.1 still says that name: such pages get nothing.
-_OURSELVES = frozenset({LOOPBACK, "localhost"})
-
-# How often the server looks whether it is to end; it bounds how long `stop` takes.
-_POLL = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +40,7 @@ def told(body: Any) -> Reply:
     return Reply(json.dumps(body).encode() + b"\n")
 
 
-class WebServer:
+class WebServer(HttpServer):
     """Serve routes on a loopback port.
 
     Args:
@@ -61,35 +54,7 @@ class WebServer:
 
     def __init__(self, routes: Mapping[tuple[str, str], Route], *, port: int, address: str = LOOPBACK) -> None:
         handler = type("Handler", (_Handler,), {"routes": routes, "anybody": address != LOOPBACK})
-        try:
-            self._server = _Server((address, port), handler)
-        except OSError as exc:
-            raise PortInUse("keys", port, address=address) from exc
-        self.url = f"http://{reached(address)}:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(_POLL,), name="local-web", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End; requests under way are not waited for."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(1.0)
-
-
-class _Server(ThreadingHTTPServer):
-    # Threads of requests never hold up the end of the process.
-    daemon_threads = True
-    block_on_close = False
-    # The standard library's 5 is too few for a burst of workers that fetch keys.
-    request_queue_size = 128
-
-    def server_bind(self) -> None:
-        """Bind without asking DNS for our own name, as the standard library would."""
-        TCPServer.server_bind(self)
-        self.server_name, self.server_port = LOOPBACK, self.server_address[1]
-
-    def handle_error(self, *_: object) -> None:
-        """Say nothing where a client has gone: standard error belongs to the command."""
+        super().__init__("keys", handler, port=port, address=address)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -127,7 +92,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(reply.body)
 
     def _route(self) -> Route:
-        if not self.anybody and self.headers.get("Host", "").rpartition(":")[0] not in _OURSELVES:
+        if not self.anybody and self.headers.get("Host", "").rpartition(":")[0] not in OURSELVES:
             raise Bad("This server is for this machine only.", 403)
         route = self.routes.get((self.command, urlsplit(self.path).path))
         if route is None:

@@ -65,6 +65,7 @@ def served_by(tmp_path):
     return found
 
 
+@pytest.mark.timeout(60)
 @pytest.mark.promise("acked means done")
 def test_the_figures_hold_and_are_printed_as_one_object(tmp_path):
     """`--json` prints one object with all that is promised, exits with 0, and leaves nothing behind."""
@@ -99,8 +100,16 @@ def test_the_figures_hold_and_are_printed_as_one_object(tmp_path):
     assert (0, [], []) == (process.returncode, list(tmp_path.iterdir()), served_by(tmp_path))
 
 
-@pytest.mark.parametrize("act", ["1. Start", "2. Add"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    ("number", "act"),
+    [
+        (signal.SIGINT, "2. Add"),
+        (signal.SIGTERM, "1. Start"),
+        pytest.param(signal.SIGINT, "1. Start", marks=pytest.mark.long),
+        pytest.param(signal.SIGTERM, "2. Add", marks=pytest.mark.long),
+    ],
+)
 def test_a_signal_in_the_middle_leaves_nothing(tmp_path, number, act):
     """Ctrl-C and SIGTERM end it within seconds: no process, no directory, and the exit status says which it was."""
     with demo(tmp_path, "--workers", "1") as process:

@@ -1,5 +1,7 @@
 """A local cloud with the secrets of the test service, and services wired to it."""
 
+import contextlib
+
 import pytest
 
 from notifier.local.cloud import SENDER, LocalCloud
@@ -10,11 +12,18 @@ from .harness import AUDIENCE, Service
 TOPIC = "secret-events"
 
 
-@pytest.fixture
-def cloud():
+@contextlib.contextmanager
+def furnished():
+    """A local cloud with the secrets of the service."""
     with LocalCloud() as running:
         for name in ("API_KEY", "OTHER_KEY", "WALLET_PRIVATE_KEY"):
             running.create_secret(name, f"{name}-1".encode(), topic=TOPIC)
+        yield running
+
+
+@pytest.fixture
+def cloud():
+    with furnished() as running:
         yield running
 
 
@@ -61,3 +70,10 @@ def running(cloud):
     yield start
     for service in started:
         service.__exit__()
+
+
+@pytest.fixture(scope="module")
+def shared():
+    """A service of two workers for the tests that leave it as they found it, but for newer versions."""
+    with furnished() as cloud, Service(cloud, "--log-level", "debug", workers=2) as service:
+        yield Wired(cloud, service)

@@ -38,31 +38,28 @@ def test_an_acknowledged_push_means_every_worker_serves_the_new_version(running,
 
 
 @pytest.mark.promise("any order")
-def test_disabling_steps_back_and_enabling_returns(running):
+def test_disabling_steps_back_and_enabling_returns(shared):
     """Disabling the served version brings the one before it to every worker; enabling brings it back."""
-    wired = running(workers=2)
-    wired.add()
-    wired.wait_acknowledged()
+    number = shared.add()
+    shared.wait_acknowledged()
 
-    wired.cloud.secret_manager.disable_version(wired.path, 2)
-    wired.wait_acknowledged()
-    wired.service.all_serve("API_KEY", 1)
+    shared.cloud.secret_manager.disable_version(shared.path, number)
+    shared.wait_acknowledged()
+    shared.service.all_serve("API_KEY", number - 1)
 
-    wired.cloud.secret_manager.enable_version(wired.path, 2)
-    wired.wait_acknowledged()
-    wired.service.all_serve("API_KEY", 2)
+    shared.cloud.secret_manager.enable_version(shared.path, number)
+    shared.wait_acknowledged()
+    shared.service.all_serve("API_KEY", number)
 
 
 @pytest.mark.promise("static stays static")
-def test_a_static_secret_is_not_taken(running):
+def test_a_static_secret_is_not_taken(shared):
     """A new version of a static secret is acknowledged, fetched by nobody and served by nobody."""
-    wired = running(workers=2)
+    shared.add("WALLET_PRIVATE_KEY")
+    shared.wait_acknowledged()
+    shared.service.all_serve("WALLET_PRIVATE_KEY", 1)
 
-    wired.add("WALLET_PRIVATE_KEY")
-    wired.wait_acknowledged()
-    wired.service.all_serve("WALLET_PRIVATE_KEY", 1)
-
-    assert [] == wired.accesses()
+    assert [] == shared.accesses("WALLET_PRIVATE_KEY")
 
 
 @pytest.mark.promise("nobody left behind")
@@ -163,16 +160,16 @@ def test_a_hanging_secret_manager_is_answered_503_in_time(running):
 
 
 @pytest.mark.promise("last good")
-def test_a_damaged_payload_is_never_served(running):
+def test_a_damaged_payload_is_never_served(shared):
     """A payload whose checksum does not fit is fetched again and never served."""
-    wired = running(workers=1)
-    wired.cloud.secret_manager.damage_accesses(wired.path, times=1)
+    shared.cloud.secret_manager.damage_accesses(shared.path, times=1)
 
-    wired.add()
-    wired.wait_acknowledged()
-    found = wired.service.all_serve("API_KEY", 2)
+    number = shared.add()
+    shared.wait_acknowledged()
+    found = shared.service.all_serve("API_KEY", number)
 
-    assert {"API_KEY-2"} == {answer["API_KEY"][1] for answer in found.values()}
+    assert {f"API_KEY-{number}"} == {answer["API_KEY"][1] for answer in found.values()}
+    assert shared.accesses().count(("API_KEY", str(number))) > shared.service.workers
 
 
 @pytest.mark.promise("last good")
@@ -202,22 +199,22 @@ def test_a_start_is_not_fooled_by_a_stale_latest(cloud, running):
 
 
 @pytest.mark.promise("only the sender")
-def test_strangers_are_refused_before_anything_is_read(running):
+def test_strangers_are_refused_before_anything_is_read(shared):
     """No token, a forged one, another audience or sender: refused, and Secret Manager hears nothing of it."""
-    wired = running(workers=1)
-    issuer, service = wired.cloud.issuer, wired.service
+    issuer, service = shared.cloud.issuer, shared.service
+    heard = shared.accesses()
     add = {
         "eventType": "SECRET_VERSION_ADD",
         "dataFormat": "JSON_API_V1",
         "secretId": "projects/1/secrets/API_KEY",
-        "versionId": "projects/1/secrets/API_KEY/versions/2",
+        "versionId": "projects/1/secrets/API_KEY/versions/99",
         "timestamp": "2026-01-01T00:00:00Z",
     }
     tokens = [
         issuer.forge(issuer.claims(audience=AUDIENCE, email=SENDER)),
-        wired.token(aud="https://elsewhere.example/"),
-        wired.token(email="somebody@else.example"),
-        wired.token(email_verified=False),
+        shared.token(aud="https://elsewhere.example/"),
+        shared.token(email="somebody@else.example"),
+        shared.token(email_verified=False),
         "not.a.token",
     ]
 
@@ -226,22 +223,21 @@ def test_strangers_are_refused_before_anything_is_read(running):
     statuses.append(service.push(b"x" * 1_000_000, {}))
 
     assert {401, 403} >= set(statuses)
-    assert [] == wired.accesses()
+    assert heard == shared.accesses()
     assert not any(token in service.output() for token in tokens)
 
 
 @pytest.mark.promise("acked means done")
-def test_what_an_authentic_sender_sends_and_nobody_can_read_is_acknowledged(running):
+def test_what_an_authentic_sender_sends_and_nobody_can_read_is_acknowledged(shared):
     """Garbage and oversized bodies from the real sender are acknowledged and logged, without their content."""
-    wired = running(workers=1)
-    headers = {"Authorization": f"Bearer {wired.token()}"}
+    headers = {"Authorization": f"Bearer {shared.token()}"}
     bodies = [b"", b"canary-body", b"[]", b'{"message": 1}', body_for({}), b"canary-body" * 10_000]
 
-    statuses = [wired.service.push(body, headers) for body in bodies]
+    statuses = [shared.service.push(body, headers) for body in bodies]
 
     assert [204] * len(bodies) == statuses
-    assert "canary-body" not in wired.service.output()
-    assert "push_too_large" in wired.service.output()
+    assert "canary-body" not in shared.service.output()
+    assert "push_too_large" in shared.service.output()
 
 
 @pytest.mark.parametrize("args", [(), ("--preload",)], ids=["plain", "preload"])
@@ -258,14 +254,15 @@ def test_nothing_is_left_in_the_run_directory(running, args):
 
 
 @pytest.mark.promise("silent")
-def test_no_value_appears_in_the_log(running):
+def test_no_value_appears_in_the_log(shared):
     """The log of a service that loaded, refreshed, stepped back and refused holds no value and no token."""
-    wired = running("--log-level", "debug", workers=2)
-    wired.add()
-    wired.wait_acknowledged()
-    wired.cloud.secret_manager.disable_version(wired.path, 2)
-    wired.wait_acknowledged()
+    number = shared.add()
+    shared.wait_acknowledged()
+    shared.cloud.secret_manager.disable_version(shared.path, number)
+    shared.wait_acknowledged()
+    shared.cloud.secret_manager.enable_version(shared.path, number)
+    shared.wait_acknowledged()
 
-    output = wired.service.output()
-    assert "API_KEY-1" not in output
-    assert "API_KEY-2" not in output
+    output = shared.service.output()
+    assert "Booting worker" in output
+    assert not [n for n in range(1, number + 1) if f"API_KEY-{n}" in output]

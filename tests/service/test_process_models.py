@@ -14,8 +14,19 @@ from .program import Program
 
 GTHREAD = ("--worker-class", "gthread", "--threads", "2")
 GEVENT = ("--worker-class", "gevent")
-KINDS = {"sync": (), "preload": ("--preload",), "gthread": GTHREAD, "gthread-preload": (*GTHREAD, "--preload")}
+KINDS = {
+    "sync": (),
+    "preload": ("--preload",),
+    "gthread": GTHREAD,
+    "gthread-preload": (*GTHREAD, "--preload"),
+}
 KINDS_TO_RELOAD = {**KINDS, "gevent-preload": (*GEVENT, "--preload")}
+
+
+def some(kinds, *short):
+    """Every kind of worker, those of `short` in each run of the tests."""
+    return [pytest.param(kinds[kind], id=kind, marks=() if kind in short else pytest.mark.long) for kind in kinds]
+
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -28,7 +39,7 @@ def end(service, sign=signal.SIGTERM):
 
 
 @pytest.mark.promise("nobody left behind")
-@pytest.mark.parametrize("args", KINDS_TO_RELOAD.values(), ids=KINDS_TO_RELOAD)
+@pytest.mark.parametrize("args", some(KINDS_TO_RELOAD, "sync", "gthread-preload", "gevent-preload"))
 def test_a_reload_in_the_middle_of_pushes_fails_no_request(running, args):
     """`kill -HUP` while versions are pushed: no request fails or is served what an acknowledged push replaced."""
     wired = running(*args, workers=2)
@@ -55,7 +66,7 @@ def test_a_reload_in_the_middle_of_pushes_fails_no_request(running, args):
 
 
 @pytest.mark.promise("nobody left behind")
-@pytest.mark.parametrize("args", KINDS.values(), ids=KINDS)
+@pytest.mark.parametrize("args", some(KINDS, "preload", "gthread"))
 def test_workers_that_end_after_a_few_requests(running, args):
     """`--max-requests`: workers come and go while versions are pushed, and every one serves what was acknowledged."""
     wired = running(*args, "--max-requests", "5", workers=2)

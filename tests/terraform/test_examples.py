@@ -1,5 +1,6 @@
 """The module and its examples against the schemas of three versions of the providers."""
 
+import itertools
 import time
 
 import pytest
@@ -16,8 +17,15 @@ pytestmark = pytest.mark.timeout(600)
 MANIFESTS = [*sorted(ROOT.glob("examples/*/secrets.yaml")), *sorted(ROOT.glob("terraform/examples/*/secrets.yaml"))]
 
 
-@pytest.mark.parametrize("example", ["cloud-run", "gke"])
-@pytest.mark.parametrize("version", VERSIONS)
+#: Every example with every version; in each run of the tests one with the oldest and one with the newest.
+CHOSEN = {(VERSIONS[0], "gke"), (VERSIONS[-1], "cloud-run")}
+PLANS = [
+    pytest.param(*plan, marks=() if plan in CHOSEN else pytest.mark.long)
+    for plan in itertools.product(VERSIONS, ["cloud-run", "gke"])
+]
+
+
+@pytest.mark.parametrize(("version", "example"), PLANS)
 def test_every_example_is_planned(module, attached, version, example):
     """Each example is valid, and its plan makes or imports something and deletes or replaces nothing."""
     terraform = Terraform(module / "examples" / example, **attached(version))
