@@ -95,7 +95,7 @@ class Hearing:
             jitter=jitter,
         )
         return Fleet(
-            Subscriptions(full, project=self.project),
+            Subscriptions(full, project=self.project, spread=self.spread, jitter=jitter),
             inbox,
             whose=whose,
             voice=cache.voice,
@@ -109,6 +109,6 @@ class Hearing:
 
 def _is_installed() -> bool:
     try:
-        return importlib.util.find_spec("google.cloud.pubsub_v1") is not None
+        return importlib.util.find_spec("google.pubsub_v1") is not None
     except ModuleNotFoundError:  # of `google.cloud`
         return False

@@ -38,7 +38,7 @@ BINDINGS = {"asyncpg", "httpx", "psycopg", "redis", "requests", "sqlalchemy"}
 ADAPTERS = {
     "cloudevents": {"cloud_events"},
     "flask": {"flask"},
-    "google": {"secret_manager", "subscriptions", "failures"},
+    "google": {"secret_manager", "subscriptions", "stream", "failures"},
     "google_crc32c": {"secret_manager"},
     "grpc": {"greenlets", "secret_manager", "subscriptions"},
     "jwt": {"auth", "keys"},

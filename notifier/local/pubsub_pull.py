@@ -84,7 +84,8 @@ class Stream:
         # What is not above 0 is no bound [documented].
         self._most = first.max_outstanding_messages if first.max_outstanding_messages > 0 else _MOST_PULLED
         self._most_bytes = max(0, first.max_outstanding_bytes)
-        self._out: dict[str, int] = {}
+        self._out: dict[str, int] = {}  # the leases that hold, as far as was looked, oldest first; their bytes
+        self._out_bytes = 0
         self._gone = threading.Event()
 
     def leave(self) -> None:
@@ -115,6 +116,7 @@ class Stream:
             until = time.monotonic() + _KEEP_ALIVE
             for lease in _wait(subscription, self._room, float(self._seconds), until, self._gone):
                 self._out[lease.id] = len(lease.message.data)
+                self._out_bytes += len(lease.message.data)
                 answer.received_messages.append(received(lease, counted=subscription.counted))
             subscription.pulled()
             if subscription.backlog.closed:
@@ -124,11 +126,17 @@ class Stream:
     def _room(self) -> int:
         """How many messages may be sent now. Called under the backlog's lock."""
         leased = self._subscription.backlog.leased
-        self._out = {lease: size for lease, size in self._out.items() if leased(lease)}
+        # Asked at each message and each acknowledgement, so it looks at the oldest as a rule, and at all where full.
+        while self._out and not leased(oldest := next(iter(self._out))):
+            self._out_bytes -= self._out.pop(oldest)
+        if self._full():
+            self._out = {lease: size for lease, size in self._out.items() if leased(lease)}
+            self._out_bytes = sum(self._out.values())
+        return 0 if self._full() else self._most - len(self._out)
+
+    def _full(self) -> bool:
         # Bytes hold up the next message, never one that is too large by itself.
-        if self._most_bytes and sum(self._out.values()) >= self._most_bytes:
-            return 0
-        return self._most - len(self._out)
+        return len(self._out) >= self._most or 0 < self._most_bytes <= self._out_bytes
 
 
 def serve(broker: Broker, requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:

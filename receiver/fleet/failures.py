@@ -41,3 +41,19 @@ def told(what: str, exc: BaseException | None) -> HearingFailed:
             return HearingFailed(f"cannot {what}: {kind} ({exc.code})")
         case _:
             return HearingFailed(f"cannot {what}: {kind}")
+
+
+def passes(exc: BaseException) -> bool:
+    """Whether a stream that ended so is simply to be opened again, as Google's own subscriber does."""
+    from google.api_core import exceptions
+
+    return isinstance(
+        exc,
+        exceptions.Aborted
+        | exceptions.DeadlineExceeded
+        | exceptions.GatewayTimeout
+        | exceptions.InternalServerError
+        | exceptions.ResourceExhausted
+        | exceptions.ServiceUnavailable
+        | exceptions.Unknown,
+    )

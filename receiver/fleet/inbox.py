@@ -16,7 +16,7 @@ from ..intake import Intake
 from ..names import SecretName
 from ..telemetry import Voice
 from ..threads import spawn
-from .subscriptions import Message
+from .stream import Message
 
 
 #: Seconds for one run; it is renewed while it waits, so this bounds the wait for siblings and for Secret Manager alone.

@@ -1,74 +1,34 @@
 """Pub/Sub as the fleet uses it, through the official client: subscriptions made, sought, pulled, listed, deleted."""
 
+import math
 import os
-import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from ..channels import ENDINGS, IMPORTS, OPTIONS, only_loopback
 from ..errors import HearingFailed
 from ..greenlets import let_grpc_yield
 from ..knowledge import SECOND
-from .failures import as_failure, told
+from .failures import as_failure
 from .rules import ACK_DEADLINE, BACK, BACKOFF, EXPIRES, Found
+from .stream import Message, Stream
 
 
 if TYPE_CHECKING:
-    from google.cloud.pubsub_v1 import SubscriberClient
+    from google.pubsub_v1 import SubscriberClient
 
 
 EMULATOR_VARIABLE: Final = "PUBSUB_EMULATOR_HOST"
 
 #: Seconds for one call. A subscription takes Pub/Sub a second or two to make.
 _CALL: Final = 5.0
-#: Messages in hand at once; they are a kilobyte each, and a burst of one secret's is one piece of work.
-_IN_HAND: Final = 1000
-#: Seconds that leaving waits for the stream's threads.
+#: Seconds that leaving waits for whoever searches for credentials.
 _FAREWELL: Final = 1.0
 #: As the client's own channels have it: without it, nobody notices a connection that a firewall has dropped.
 _KEEPALIVE: Final = (("grpc.keepalive_time_ms", 30_000), ("grpc.max_metadata_size", 4 * 1024 * 1024))
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A message that was pulled.
-
-    Args:
-        attributes: Pub/Sub's.
-        data: likewise.
-        message_id: likewise.
-        published: in nanoseconds since the epoch.
-        answer: acknowledges it, or asks for it again; to be called once.
-    """
-
-    attributes: Mapping[str, str]
-    data: bytes
-    message_id: str
-    published: int
-    answer: Callable[[bool], None]
-
-
-class Stream:
-    """Messages on their way here; made by `Subscriptions.pull`. Thread-safe."""
-
-    def __init__(self, future: Any) -> None:
-        self._future = future
-
-    @property
-    def failure(self) -> HearingFailed | None:
-        """Why it has ended; None while messages come."""
-        if not self._future.done():
-            return None
-        return told("pull", self._future.exception())
-
-    def close(self) -> None:
-        """End it, within a second or so."""
-        self._future.cancel()
-        with suppress(Exception):  # whatever it ended with, it has ended
-            self._future.result(timeout=_FAREWELL)
 
 
 class Subscriptions:
@@ -80,11 +40,16 @@ class Subscriptions:
     Args:
         topic: the full name of the topic.
         project: the project that the subscriptions belong to.
+        spread: for how many seconds a message may wait here before its turn comes.
+        jitter: a number between 0 and 1 at each call.
     """
 
-    def __init__(self, topic: str, *, project: str) -> None:
+    def __init__(self, topic: str, *, project: str, spread: float, jitter: Callable[[], float]) -> None:
         self.topic = topic
         self._project = project
+        # Six seconds for the run before, as many for its own, and the rest for a machine that is busy.
+        self._lease = ACK_DEADLINE + math.ceil(spread)
+        self._jitter = jitter
         self._lock = threading.Lock()
         self._client: SubscriberClient | None = None
         # A parent's: kept, so that nobody closes a channel that is not this process's.
@@ -135,26 +100,22 @@ class Subscriptions:
         )
 
     def pull(self, subscription: str, heard: Callable[[Message], None]) -> Stream:
-        """Have messages brought here from now on; connections that break are made anew by the client.
+        """Have messages brought here from now on; where the stream breaks, it is opened again.
 
         Args:
             subscription: its id.
-            heard: is given each message, on a thread of the client's; must be quick.
+            heard: is given each message, on the stream's thread; must be quick.
 
         Raises:
             HearingFailed: the process is ending.
         """
         with as_failure("pull"):
-            from google.cloud.pubsub_v1.types import FlowControl
+            path = self._path(subscription)
+            call = partial(self._stream, (("x-goog-request-params", f"subscription={path}"),))
+            return Stream(call, subscription=path, lease=self._lease, heard=heard, jitter=self._jitter)
 
-            return Stream(
-                self._ready().subscribe(
-                    self._path(subscription),
-                    callback=lambda message: heard(_message(message)),
-                    flow_control=FlowControl(max_messages=_IN_HAND),
-                    scheduler=_at_once(),
-                )
-            )
+    def _stream(self, metadata: tuple[tuple[str, str], ...], requests: Iterator[Any]) -> Any:
+        return self._ready().streaming_pull(requests=requests, retry=None, timeout=None, metadata=metadata)
 
     def renew(self, subscription: str, *, labels: Mapping[str, str]) -> None:
         """Say on the subscription that its instance lives.
@@ -202,7 +163,7 @@ class Subscriptions:
         client, self._client = self._client, None
         self._lock.release()
         if client is not None:
-            client.close()
+            client.transport.close()  # type: ignore[no-untyped-call]
             ENDINGS.begin()
 
     def after_fork(self) -> None:
@@ -233,7 +194,7 @@ def _connect() -> "SubscriberClient":
     with IMPORTS:
         import google.auth
         import grpc
-        from google.cloud.pubsub_v1 import SubscriberClient
+        from google.pubsub_v1 import SubscriberClient
         from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport as Transport
 
         let_grpc_yield()
@@ -244,42 +205,6 @@ def _connect() -> "SubscriberClient":
     with IMPORTS:
         channel = Transport.create_channel("pubsub.googleapis.com", credentials=credentials, options=options)
         return SubscriberClient(transport=Transport(channel=channel))
-
-
-def _at_once() -> Any:
-    """A scheduler without threads: what it calls is quick, and a pool would be joined at the interpreter's exit."""
-    from google.cloud.pubsub_v1.subscriber.scheduler import Scheduler
-
-    class AtOnce(Scheduler):  # type: ignore[misc]  # it has no annotations
-        def __init__(self) -> None:
-            self._queue: queue.Queue[Any] = queue.Queue()
-
-        @property
-        def queue(self) -> "queue.Queue[Any]":
-            return self._queue
-
-        def schedule(self, callback: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
-            callback(*args, **kwargs)
-
-        def shutdown(self, await_msg_callbacks: bool = False) -> list[Any]:  # noqa: ARG002  # as it is called
-            return []
-
-    return AtOnce()
-
-
-def _message(pulled: Any) -> Message:
-    published = pulled.publish_time
-
-    def answer(done: bool) -> None:
-        (pulled.ack if done else pulled.nack)()
-
-    return Message(
-        dict(pulled.attributes),
-        pulled.data,
-        pulled.message_id,
-        int(published.timestamp()) * SECOND + published.microsecond * 1000,
-        answer,
-    )
 
 
 def _time(nanoseconds: int) -> dict[str, int]:

@@ -10,7 +10,8 @@ from ..errors import ConfigurationError, HearingFailed
 from ..telemetry import Voice
 from . import rules
 from .inbox import Inbox
-from .subscriptions import Stream, Subscriptions
+from .stream import Stream
+from .subscriptions import Subscriptions
 
 
 #: Seconds between two looks at the stream.

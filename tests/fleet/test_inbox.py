@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from receiver.fleet.inbox import Inbox
-from receiver.fleet.subscriptions import Message
+from receiver.fleet.stream import Message
 from receiver.intake import Intake
 from receiver.knowledge import SECOND
 from receiver.spread import Spread
