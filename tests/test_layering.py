@@ -30,7 +30,7 @@ PURE_STDLIB = {
 }  # fmt: skip
 
 #: Likewise of the notifier: from log entries to a report.
-TRACE = ["forms", "times", "acts", "registers", "signs", "answer", "causes", "verdict", "judging", "report"]
+TRACE = ["forms", "times", "acts", "lives", "registers", "signs", "answer", "causes", "verdict", "judging", "report"]
 #: The modules of `receiver.bind` that are for one library each, which is the module's extra: they import it at once.
 BINDINGS = {"asyncpg", "httpx", "psycopg", "redis", "requests", "sqlalchemy"}
 

@@ -15,18 +15,18 @@ from .times import nanoseconds
 
 _SERVICE: Final = "secretmanager.googleapis.com"
 
+ADD: Final = "AddSecretVersion"
+#: After it the numbers begin anew.
+DELETED: Final = "DeleteSecret"
+
 #: What is done to a version, by the method's short name: whether the version is usable afterwards.
 _USABLE: Final = {
-    "AddSecretVersion": True,
+    ADD: True,
     "EnableSecretVersion": True,
     "DisableSecretVersion": False,
     "DestroySecretVersion": False,
 }
-#: After it the numbers begin anew.
-_DELETED: Final = "DeleteSecret"
-
-
-_METHODS: Final = {*_USABLE, _DELETED, "AccessSecretVersion"}
+_METHODS: Final = {*_USABLE, DELETED, "AccessSecretVersion"}
 
 
 class Act(NamedTuple):
@@ -101,7 +101,7 @@ class Acts:
         if answer is not None and answer[1:] == self._named:
             self._pair(asked.project, answer.project)
             self._pair(text(inner(inner(entry, "resource"), "labels").get("project_id")), answer.project)
-        number = 0 if method == _DELETED else numeral(version or given)
+        number = 0 if method == DELETED else numeral(version or given)
         if number is None:
             return False
         request = inner(audit, "requestMetadata")
@@ -124,16 +124,8 @@ class Acts:
         numbers = {number for spelling, number in self._pairs if {spelling, number} & self.spelt}
         self.spelt |= numbers | {spelling for spelling, number in self._pairs if number in numbers}
 
-    def acts(self) -> list[Act]:
-        """What was done to the versions of the secret's present life, oldest first."""
-        return [act for act in self._all() if act.at > self.deleted]
-
-    @property
-    def deleted(self) -> int:
-        """When the secret was deleted last; 0 where no entry says so."""
-        return max((act.at for act in self._all() if act.method == _DELETED), default=0)
-
-    def _all(self) -> list[Act]:
+    def all(self) -> list[Act]:
+        """What was done to the secret's versions in all its lives, and each end of one, oldest first."""
         return sorted(act for spelling in self.spelt for act in self._acts.get(spelling, ()))
 
     def accesses(self, *, below: int, since: int) -> list[Access]:

@@ -21,9 +21,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from .acts import Act, Acts, usable
+from .acts import ADD, Act, Acts, usable
 from .answer import InstanceState, Question, Report, State, Step
 from .causes import FIXED, PASSED_OVER, SILENT, SOME_WORKERS, UNHEARD, Cause, of_trouble
+from .lives import present
 from .registers import Adoption, Instance, Worker
 from .signs import Signs
 from .times import MINUTE, SECOND
@@ -59,9 +60,10 @@ class Judge:
         self._question = question
         self._signs = signs
         self._acts = acts
-        self._done = acts.acts()
+        self._life = present(acts.all())
+        self._done = [act for act in acts.all() if act.at > self._life.began]
         self._version = self._target()
-        adds = [act for act in self._done if act.method == "AddSecretVersion" and act.version == self._version]
+        adds = [act for act in self._done if act.method == ADD and act.version == self._version]
         self._added: Act | None = adds[-1] if adds else None
         self._at = self._added.at if self._added else self._told_at()
 
@@ -95,7 +97,7 @@ class Judge:
         if self._question.version is not None:
             return self._question.version
         ended = usable(self._done)
-        recent = {a.version for a in self._done if a.method == "AddSecretVersion" and a.at >= self._question.since}
+        recent = {a.version for a in self._done if a.method == ADD and a.at >= self._question.since}
         # Also what receivers serve: the entry of its add may be late.
         served = {
             word.version
@@ -116,19 +118,19 @@ class Judge:
             for (version, project), adoption in worker.adopted.items()
             if project in self._acts.spelt and version == self._version and adoption.event_ms is not None
         ]
-        return min(stamps, default=None)
+        return min((at for at in stamps if self._life.had(self._version or 0, at)), default=None)
 
     def _seen(self, instance: Instance) -> _Seen | None:
         workers = instance.workers
-        if not any(self._words(worker) for worker in workers.values()):
+        if not any(self._spoke(worker) for worker in workers.values()):
             return None
         roll_at, _, members = instance.roll
         living = {
             key: worker
             for key, worker in workers.items()
-            if worker.stopped < worker.last and (key in members or worker.last > roll_at - _SLACK)
+            if worker.stopped[0] < worker.last and (key in members or worker.last > roll_at - _SLACK)
         }
-        ended = {key for key, worker in workers.items() if worker.stopped >= worker.last}
+        ended = {key for key, worker in workers.items() if worker.stopped[0] >= worker.last}
         # Who has served nothing of this secret, and is in no roll call, is no witness: a fork that only spoke.
         silent = set(members) - ended - living.keys()
         known, unheard = len(living) + len(silent), len(silent)
@@ -154,8 +156,8 @@ class Judge:
                     return True
                 took = True
         before = min((worker.first[1] for worker in instance.workers.values()), default=self._at)
-        # An end has a worker's own time only, so it must be later by more than clocks differ.
-        ended = any(worker.stopped >= self._at + MINUTE for worker in instance.workers.values())
+        # By its own clock an end must be later by more than clocks differ; and an end that came in before was before.
+        ended = any(w.stopped[0] >= self._at + MINUTE and -w.stopped[1] >= self._at for w in instance.workers.values())
         return before < self._at and (took or ended)
 
     def _ran(self, seen: list[_Seen]) -> dict[str, int]:
@@ -218,11 +220,15 @@ class Judge:
             return SILENT
         return PASSED_OVER
 
+    def _spoke(self, worker: Worker) -> bool:
+        """Whether a worker said something of the secret while this life of it lasted, be it of a version before."""
+        return any(key[0] in self._acts.spelt and word.at > self._life.began for key, word in worker.words.items())
+
     def _words(self, worker: Worker) -> dict[Any, Any]:
         return {
             key: word
             for key, word in worker.words.items()
-            if key[0] in self._acts.spelt and word.at > self._acts.deleted
+            if key[0] in self._acts.spelt and self._life.has(word.version, word.at)
         }
 
     def _taken(self, worker: Worker) -> list[Adoption]:
@@ -231,7 +237,7 @@ class Judge:
         return [
             adoption
             for (version, project), adoption in sorted(worker.adopted.items())
-            if project in self._acts.spelt and version >= target and adoption.at > self._acts.deleted
+            if project in self._acts.spelt and version >= target and self._life.has(version, adoption.at)
         ]
 
     def _propagation(self, living: Mapping[str, Worker]) -> float | None:

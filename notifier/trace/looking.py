@@ -124,6 +124,10 @@ def follow(
                 kept[_identity(entry)] = entry
             read_until = now
             found = look.report(kept.values(), now=now, began=began)
+            if found.verdict is Verdict.CONVERGED:
+                # What became visible late may say otherwise, so all is read once more before anybody believes it.
+                kept.update((_identity(entry), entry) for entry in look.read(logging, now=began))
+                found = look.report(kept.values(), now=now, began=began)
             show(found)
             if found.verdict is Verdict.CONVERGED or now - began >= timeout:
                 break

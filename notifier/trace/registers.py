@@ -50,12 +50,17 @@ Of = tuple[int, str]
 
 @dataclass(slots=True)
 class Worker:
-    """What one worker said. Moments in nanoseconds by its own clock; the second of `first` is by Cloud Logging's."""
+    """What one worker said. Moments in nanoseconds by its own clock.
+
+    Args:
+        first: when it spoke first; the second is by Cloud Logging's clock.
+        stopped: when it ended; the second is by Cloud Logging's clock and negative, so that the earlier is the larger.
+    """
 
     pid: str = ""
     first: tuple[int, int] = (2**63, 2**63)
     last: int = 0
-    stopped: int = 0
+    stopped: tuple[int, int] = (0, 0)
     words: dict[Followed, Word] = field(default_factory=dict)
     adopted: dict[Of, Adoption] = field(default_factory=dict)
     called_back: dict[Of, tuple[int]] = field(default_factory=dict)

@@ -76,9 +76,12 @@ class Signs:
             return False
         instance, worker = speaker
         worker.last = max(worker.last, at)
-        if at <= worker.first[0]:
+        if at <= worker.first[0] or event in ENDS:
             received = nanoseconds(entry.get("receiveTimestamp"))
-            worker.first = min(worker.first, (at, at if received is None else received))
+            received = at if received is None else received
+            worker.first = min(worker.first, (at, received))
+            if event in ENDS:
+                worker.stopped = max(worker.stopped, (at, -received))
         project = self._project(payload.get("secret"))
         if project is None:
             self._of_the_process(worker, event, payload, at)
@@ -154,9 +157,7 @@ class Signs:
         return found
 
     def _of_the_process(self, worker: Worker, event: str, payload: Mapping[str, Any], at: int) -> None:
-        if event in ENDS:
-            worker.stopped = max(worker.stopped, at)
-        elif event == "frozen":
+        if event == "frozen":
             _troubled(worker, "", event, payload, at)
         elif event == "alive":
             for listed, fixed in ((payload.get("serving"), False), (payload.get("fixed"), True)):

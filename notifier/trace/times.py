@@ -15,9 +15,12 @@ _OFFSET: Final = re.compile(r"Z|[+-]\d\d:\d\d", re.ASCII)
 _TO_THE_SECOND: Final = len("2026-11-24T02:00:")
 _DIGITS: Final = len("59") + 9
 
+#: The year 9000: spans are added to moments and taken from them, and what comes of that has to be a date as well.
+_LATEST: Final = 221_845_392_000 * SECOND
+
 
 def nanoseconds(text: object) -> int | None:
-    """Read an RFC 3339 moment with any offset, to the nanosecond; None where `text` is anything else."""
+    """Read an RFC 3339 moment with any offset, since 1970, to the nanosecond; None where `text` is anything else."""
     if not isinstance(text, str):
         return None
     offset = "Z" if text[-1:] == "Z" else text[-6:]
@@ -26,7 +29,10 @@ def nanoseconds(text: object) -> int | None:
         return None
     seconds, _, fraction = text[_TO_THE_SECOND : -len(offset)].partition(".")
     digits = seconds + fraction.ljust(9, "0")
-    return minute + int(digits) if len(digits) == _DIGITS and digits.isdecimal() else None
+    if len(digits) != _DIGITS or not digits.isdecimal():
+        return None
+    moment = minute + int(digits)
+    return moment if 0 <= moment < _LATEST else None
 
 
 # Entries come by the hundred in each minute, and the calendar is the slow part.

@@ -91,7 +91,7 @@ def entries_of(name, workers, *, skew, roll):
 
 
 fleets = st.lists(
-    st.tuples(st.lists(lives(), min_size=1, max_size=3), st.integers(-30, 30), st.none() | st.integers(-900, 1500)),
+    st.tuples(st.lists(lives(), min_size=1, max_size=3), st.integers(-7200, 7200), st.none() | st.integers(-900, 1500)),
     min_size=1,
     max_size=4,
 )
@@ -189,6 +189,35 @@ def test_without_a_count_nothing_is_converged(fleet):
     """Nobody knows by its entries alone that an instance wrote none."""
 
     assert asked(fleet, written(fleet), counted=None).verdict is not Verdict.CONVERGED
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(-50, 50), st.integers(1, 9)), min_size=1, max_size=4), chances)
+def test_a_life_that_ended_is_not_the_present_one(instances, chance):
+    """A secret was made anew; who serves a version of before, whose number may be higher or the same, has not followed.
+
+    Each instance has followed or not, has a clock of its own, and served a version of the earlier life.
+    """
+    deleted = audit("DeleteSecret", "", T0 - 5 * SECOND)
+    deleted["protoPayload"] |= {"resourceName": f"projects/{PROJECT}/secrets/{SECRET}", "response": {}}
+    entries = [
+        deleted,
+        audit("AddSecretVersion", 1),
+        *(audit("AddSecretVersion", n, T0 - 900 * SECOND + n) for n in range(1, 10)),
+    ]
+    for number, (follows, skew, before) in enumerate(instances):
+        name, late = f"payments-{number}", skew * SECOND
+        entries.append(said("loaded", T0 - 10 * SECOND + late, received=T0 - 9 * SECOND, instance=name, version=before))
+        if follows:
+            entries.append(said("refreshed", T0 + 90 * SECOND + late, instance=name, version=1, previous=before))
+        # A sign of life, from which no lost entry may take the sense: it says what it serves.
+        serving = [f"projects/{PROJECT}/secrets/{SECRET}/versions/{1 if follows else before}"]
+        entries.append(said("alive", T0 + 1800 * SECOND + late, instance=name, secret=None, serving=serving))
+    found = report(
+        arrived(entries, chance),
+        Question(project=PROJECT, secret=SECRET, now=NOW, counted=Counted.constant(len(instances))),
+    )
+
+    assert found.verdict is not Verdict.CONVERGED or all(follows for follows, _, _ in instances)
 
 
 names = st.sampled_from(
