@@ -335,7 +335,7 @@ class SecretCache(Declares):
         fleet, self._fleet = self._fleet, None
         if fleet is not None:
             fleet.leave()
-        self._worker.leave(stays=partial(self._instance_stays, fleet) if fleet is not None else None)
+        self._worker.leave(stays=partial(self._container_stays, fleet))
         if fleet is not None:
             fleet.close()
         if self._own_source:
@@ -345,7 +345,7 @@ class SecretCache(Declares):
         """In a forked child, called by the interpreter: let go of what is the parent's. Memory only."""
         if self._fleet is not None:
             self._fleet.after_fork()
-            self._leaving = Leaving()
+        self._leaving = Leaving()
         self._worker.after_fork()
         self._source.after_fork()
         self._registry.after_fork()
@@ -372,6 +372,7 @@ class SecretCache(Declares):
     def _joined(self, directory: Path) -> None:
         at_exit(self)
         self._instance.find(directory)
+        self._leaving.watch()
         self.instruments.start()
         self._roster.started()
         if self._is_frozen():
@@ -388,12 +389,13 @@ class SecretCache(Declares):
                 wall=self._wall,
                 jitter=self._jitter,
             )
-            self._leaving.watch()
             self._fleet.start(directory)
 
-    def _instance_stays(self, fleet: "Fleet", inhabited: Callable[[], bool]) -> bool:
-        # First the subscription, then the directory, whose name for the instance leads to what could not be deleted.
-        return self._leaving.is_replaced(inhabited) or not fleet.delete()
+    def _container_stays(self, fleet: "Fleet | None", inhabited: Callable[[], bool]) -> bool:
+        # Who replaces this worker must know what it knows: a stale read may show it a version whose disabling this one
+        # acknowledged. First the subscription, then the directory, whose name for the instance leads to what could not
+        # be deleted.
+        return self._leaving.is_replaced(inhabited) or (fleet is not None and not fleet.delete())
 
     def _roll(self) -> list[str]:
         return self._worker.members()

@@ -47,6 +47,8 @@ class Leaving:
             if callable(handler):
                 signal.signal(order, self._noting(handler))
                 self._watched = True
+        # As gunicorn has it: the order lets a system call that is under way go on. `signal.signal` undoes that.
+        signal.siginterrupt(signal.SIGTERM, False)
 
     def _noting(self, handler: Callable[[int, FrameType | None], Any]) -> Callable[[int, FrameType | None], Any]:
         def note(number: int, frame: FrameType | None) -> Any:

@@ -84,6 +84,40 @@ def test_workers_that_end_after_a_few_requests(running, args):
     assert [] == end(wired.service)
 
 
+@pytest.mark.promise("nobody left behind")
+@pytest.mark.parametrize(
+    "args",
+    [
+        pytest.param((), id="reloaded"),
+        pytest.param(("--max-requests", "8"), id="recycled"),
+        pytest.param(GTHREAD, id="reloaded, gthread", marks=pytest.mark.long),
+        pytest.param(("--preload",), id="reloaded, preload", marks=pytest.mark.long),
+        pytest.param((*GTHREAD, "--max-requests", "8"), id="recycled, gthread", marks=pytest.mark.long),
+        pytest.param(("--preload", "--max-requests", "8"), id="recycled, preload", marks=pytest.mark.long),
+        pytest.param(GEVENT, id="reloaded, gevent", marks=pytest.mark.long),
+    ],
+)
+def test_the_successor_of_a_lone_worker_knows_what_that_one_acknowledged(running, args):
+    """However far `latest` lags, whoever follows the only worker does not serve a version whose end that one heard."""
+    wired = running(*args, workers=1)
+    (before,) = wired.service.pids()
+    wired.add()
+    wired.wait_acknowledged()
+    wired.service.all_serve("API_KEY", 2)
+    wired.cloud.secret_manager.disable_version(wired.path, 2)
+    wired.wait_acknowledged()
+    wired.cloud.secret_manager.lag(wired.path, changes=1)
+    if "--max-requests" not in args:
+        wired.service.process.send_signal(signal.SIGHUP)
+
+    # Asking is what ends a worker that may answer eight times.
+    wired.service.wait_until(lambda: wired.service.get(timeout=10)["pid"] != before, "another worker answers")
+    wired.service.wait_until(lambda: before not in wired.service.pids(), "the first has ended")
+
+    wired.service.all_serve("API_KEY", 1)
+    assert [] == end(wired.service)
+
+
 @pytest.mark.promise("acked means done")
 @pytest.mark.parametrize("args", [GEVENT, (*GEVENT, "--preload")], ids=["plain", "preload"])
 def test_a_greenlet_that_waits_for_secret_manager_stops_no_other(running, args):
@@ -114,7 +148,7 @@ def test_the_reloader_of_flask_s_debugger(running, tmp_path):
     wired.service.all_serve("API_KEY", 2)
 
     os.utime(watched)
-    wired.service.wait_until(lambda: wired.service.answers() not in (None, before), "another process answers")
+    wired.service.wait_until(lambda: wired.service.get(timeout=10)["pid"] != before, "another process answers")
     wired.service.all_serve("API_KEY", 2)
     wired.add()
     wired.wait_acknowledged()
