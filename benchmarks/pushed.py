@@ -4,7 +4,7 @@ import logging
 import os
 
 from flask import Flask
-from place import push_auth
+from place import new_app, push_auth
 
 from receiver import SecretCache, refresh_blueprint
 
@@ -13,7 +13,7 @@ def create_app() -> Flask:
     logging.getLogger("keyturn").addHandler(logging.NullHandler())
     cache = SecretCache(project=os.environ["GOOGLE_CLOUD_PROJECT"])
     cache.secret("PUSHED")
-    app = Flask(__name__)
+    app = new_app()
     app.register_blueprint(refresh_blueprint(cache, auth=push_auth()))
     cache.load()
     return app

@@ -1,20 +1,21 @@
-"""What a push costs over the network, a new connection each, beside an application that does only what must be done."""
+"""What a push and a request cost over the network, beside an application that does only what must be done."""
 
 import contextlib
 import http.client
 import json
 import os
 import socket
+import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 from bare import capture
 from place import AUDIENCE, local_cloud
-from timing import Call, Pair, Plan, Reach, Row, compare
+from timing import Call, Pair, Plan, Reach, Row, compare, row
 
 from notifier.local.cloud import SENDER, LocalCloud
 
@@ -28,8 +29,15 @@ _PAIRS: Final = [
     Pair("a forged push", "bare route", Reach(1.5)),
 ]
 
+_CHECKED: Final = "medians of ten runs of requests, with the check"
+_UNCHECKED: Final = "medians of ten runs without it"
+
 
 def rows(plan: Plan) -> list[Row]:
+    return [*_pushes(plan), *_requests(plan)]
+
+
+def _pushes(plan: Plan) -> list[Row]:
     if not any(plan.wants(ours, floor) for ours, floor, _ in _PAIRS):
         return []
     with local_cloud() as cloud:
@@ -50,6 +58,23 @@ def rows(plan: Plan) -> list[Row]:
                 "bare route + RS256 + one access": _post(floor, "/read", headers, 204, events.adding("FLOOR")),
             }
             return compare(plan, calls, _PAIRS, rounds=400)
+
+
+def _requests(plan: Plan) -> list[Row]:
+    """Ten runs of each, in turn: no difference is one that is smaller than the middle half of those without differs."""
+    if not plan.wants(_CHECKED, _UNCHECKED):
+        return []
+    medians: dict[str, list[float]] = {_CHECKED: [], _UNCHECKED: []}
+    with local_cloud() as cloud:
+        cloud.create_secret("PUSHED", b"value")
+        with _app("pushed:create_app()") as ours, _app("place:new_app()") as floor:
+            calls = {_CHECKED: _ask("GET", ours, "/", status=200), _UNCHECKED: _ask("GET", floor, "/", status=200)}
+            for turn in range(11):
+                for name, call in calls.items():
+                    taken = statistics.median(call() for _ in range(plan.rounds(300)))
+                    medians[name] += [taken] if turn else []  # after one for warmth
+    first, _, third = statistics.quantiles(medians[_UNCHECKED])
+    return [row(Pair(_CHECKED, _UNCHECKED, Reach(third - first, "difference")), *medians.values())]
 
 
 class _Events:
@@ -83,17 +108,31 @@ def _push_one(cloud: LocalCloud, url: str) -> None:
 
 def _post(port: int, path: str, headers: dict[str, str], status: int, body: Callable[[], bytes]) -> Call:
     sent = {name: value for name, value in headers.items() if name.lower() not in {"host", "content-length"}}
+    return _ask("POST", port, path, status=status, headers=sent, body=body)
+
+
+def _ask(
+    method: str,
+    port: int,
+    path: str,
+    *,
+    status: int,
+    headers: Mapping[str, str] | None = None,
+    body: Callable[[], bytes] = bytes,
+) -> Call:
+    """Ask by a connection of its own."""
 
     def call() -> float:
         content = body()
         start = time.perf_counter_ns()
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_PATIENCE)
-        connection.request("POST", path, content, sent)
-        given = connection.getresponse().status
+        connection.request(method, path, content or None, headers or {})
+        answer = connection.getresponse()
+        answer.read()
         taken = time.perf_counter_ns() - start
         connection.close()
-        if given != status:
-            raise RuntimeError(f"{path}: {given}")
+        if answer.status != status:
+            raise RuntimeError(f"{path}: {answer.status}")
         return taken
 
     return call
