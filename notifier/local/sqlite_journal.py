@@ -45,8 +45,12 @@ _PUT = (
     "INSERT INTO records VALUES (?, ?, ?, ?) "
     "ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value, crc = excluded.crc"
 )
-_GET = "SELECT kind, key, value, crc FROM records WHERE kind = ?"
+_GET = "SELECT kind, key, value FROM records WHERE kind = ?"
+_ALL = "SELECT kind, key, value, crc FROM records"
 _DELETE = "DELETE FROM records WHERE kind = ? AND key = ?"
+
+# What SQLite says of a file that is damaged, or no database; anything else, a full disk say, is no reason to lose it.
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 _Place = tuple[str, str]
 
@@ -62,8 +66,8 @@ class SQLiteJournal:
         directory: made with mode 0700 where it is not there.
 
     Raises:
-        StoreUnusable: it is somebody else's or readable by others, another process uses it, or what is in it is
-            corrupt, of a newer keyturn, or of something else.
+        StoreUnusable: it is somebody else's or readable by others, another process uses it, there is no room, or what
+            is in it is corrupt, of a newer keyturn, or of something else.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -76,8 +80,7 @@ class SQLiteJournal:
         with contextlib.ExitStack() as opened:
             _private(directory)
             opened.callback(os.close, _locked(directory))
-            self._path = directory / _FILE
-            self._database = opened.enter_context(contextlib.closing(_opened(self._path)))
+            self._database = opened.enter_context(contextlib.closing(_opened(directory / _FILE)))
             self._opened = opened.pop_all()
         self._thread = threading.Thread(target=self._tick, name="local-journal", daemon=True)
         self._thread.start()
@@ -103,20 +106,9 @@ class SQLiteJournal:
                 self._commit()
 
     def records(self, *kinds: str) -> Iterable[Change]:
-        """All records of these kinds.
-
-        Raises:
-            StoreUnusable: one of them is not what was written.
-        """
-        found = []
+        """All records of these kinds."""
         with self._writing:
-            for asked in kinds:
-                for kind, key, value, crc in self._database.execute(_GET, (asked,)):
-                    # SQLite's own check sees its pages, and not what is in them.
-                    if crc32(value) != crc:
-                        raise _corrupt(self._path, f"the {kind} {key} is not what was written")
-                    found.append(Change(kind, key, value))
-        return found
+            return [Change(*row) for asked in kinds for row in self._database.execute(_GET, (asked,))]
 
     def close(self) -> None:
         """Write what is left, and let another process have the directory."""
@@ -143,7 +135,7 @@ class SQLiteJournal:
                 self._database.execute("BEGIN IMMEDIATE")
                 self._database.executemany(_DELETE, [place for place, value in batch.items() if value is None])
                 self._database.executemany(
-                    _PUT, [(*place, value, crc32(value)) for place, value in batch.items() if value is not None]
+                    _PUT, [(*place, value, _crc(*place, value)) for place, value in batch.items() if value is not None]
                 )
         except sqlite3.Error as exc:
             with self._changed:
@@ -186,8 +178,11 @@ def _locked(directory: Path) -> int:
 
 
 def _opened(path: Path) -> sqlite3.Connection:
-    # SQLite gives its log the permissions of the file.
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+    try:
+        # SQLite gives its log the permissions of the file.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+    except OSError as exc:
+        raise StoreUnusable(f"{path} cannot be opened: {exc.strerror}") from exc
     database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         _check(database, path)
@@ -196,9 +191,12 @@ def _opened(path: Path) -> sqlite3.Connection:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")
         database.execute("PRAGMA secure_delete = ON")
-    except sqlite3.Error as exc:
+    except (sqlite3.Error, UnicodeError) as exc:
         database.close()
-        raise _corrupt(path, str(exc)) from exc
+        # What cannot be decoded has no code.
+        if getattr(exc, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF in _DAMAGED:
+            raise _corrupt(path, str(exc)) from exc
+        raise StoreUnusable(f"{path} cannot be used: {exc}; is there room, and may it be written?") from exc
     except StoreUnusable:
         database.close()
         raise
@@ -223,9 +221,17 @@ def _check(database: sqlite3.Connection, path: Path) -> None:
             f"{path} was written by a newer keyturn (schema {schema}, this one knows {SCHEMA}); "
             "use that one, or another directory"
         )
-    (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
+    (found,) = database.execute("PRAGMA integrity_check(1)").fetchone()
     if found != "ok":
         raise _corrupt(path, found)
+    # SQLite's own check sees its pages, and not what is in them.
+    for kind, key, value, crc in database.execute(_ALL):
+        if not isinstance(value, bytes) or _crc(kind, key, value) != crc:
+            raise _corrupt(path, f"the {kind} {key} is not what was written")
+
+
+def _crc(kind: str, key: str, value: bytes) -> int:
+    return crc32(value, crc32(f"{kind} {key}".encode()))
 
 
 def _corrupt(path: Path, why: str) -> StoreUnusable:

@@ -180,16 +180,18 @@ def test_a_corrupt_store_is_refused(place, damage):
         SQLiteJournal(place)
 
 
-def test_a_value_that_was_altered_is_refused(place):
-    """A bit that flipped inside a value is found, though SQLite does not see it."""
+@pytest.mark.parametrize("bit", [0, 7])
+@pytest.mark.parametrize("where", [b"value", b"kind", b"key"])
+def test_a_record_that_was_altered_is_refused(place, where, bit):
+    """A bit that flipped inside a record is found, though SQLite does not see it: none is lost, or another's."""
     with SQLiteJournal(place) as journal:
-        journal.write(Change("a", "1", b"value" * 5000))
+        journal.write(Change("kind", "key", b"value" * 5000))
     path = place / "state.sqlite3"
     whole = bytearray(path.read_bytes())
-    whole[whole.rindex(b"value") + 2] ^= 1
+    whole[whole.rindex(where) + 2] ^= 1 << bit
     path.write_bytes(whole)
-    with pytest.raises(StoreUnusable, match=r"corrupt \(the a 1 is not what was written\); move it away"):
-        content(place)
+    with pytest.raises(StoreUnusable, match=r"corrupt \(.*\); move it away"):
+        SQLiteJournal(place)
 
 
 def test_a_log_that_was_cut_off_is_no_damage(place):
@@ -198,6 +200,35 @@ def test_a_log_that_was_cut_off_is_no_damage(place):
     (place / "state.sqlite3-wal").write_bytes(os.urandom(3000))
 
     assert 400 == len(content(place))
+
+
+def test_no_room_at_the_start(place):
+    """A disk that is full is told as such: nobody is advised to move a store away that is whole."""
+    filled(place)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        with pytest.raises(StoreUnusable, match=r"cannot be used: .*is there room") as refused:
+            SQLiteJournal(place)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    assert "corrupt" not in str(refused.value)
+    assert 400 == len(content(place))
+
+
+@pytest.mark.parametrize("stands", ["a folder", "a link"])
+def test_something_else_where_the_store_should_be(place, stands):
+    """What is no file of ours is told by its path, and not followed."""
+    place.mkdir(mode=0o700)
+    if stands == "a folder":
+        (place / "state.sqlite3").mkdir()
+    else:
+        (place / "state.sqlite3").symlink_to(place / "elsewhere")
+    with pytest.raises(StoreUnusable, match=r"state\.sqlite3 cannot be opened: "):
+        SQLiteJournal(place)
+
+    assert not (place / "elsewhere").exists()
 
 
 def test_a_full_disk(place):
