@@ -132,7 +132,10 @@ class Control:
         if not isinstance(claims, dict):
             raise Bad("`claims` is missing.")
         sign = self._issuer.forge if given.get("forged") else self._issuer.sign
-        return told({"token": sign(claims)})
+        try:
+            return told({"token": sign(claims)})
+        except (TypeError, ValueError) as exc:
+            raise Bad("A claim is of the wrong type.") from exc
 
 
 def _of_pubsub(pubsub: PubSub) -> dict[tuple[str, str], Route]:

@@ -1,6 +1,7 @@
 """An HTTP server of the standard library on a loopback port, which ends at once when it is told to."""
 
 import contextlib
+import re
 import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,6 +12,11 @@ from .rpc import LOOPBACK, PortInUse, reached
 
 # A browser that was told that some name is 127.0.0.1 still says that name: such pages get nothing.
 OURSELVES = frozenset({LOOPBACK, "localhost"})
+
+
+def content_length(said: str) -> int | None:
+    """The length that a header tells; None where it is no number, or one of more digits than any body's."""
+    return int(said) if re.fullmatch("[0-9]{1,12}", said) else None
 
 
 class HttpServer:

@@ -7,7 +7,7 @@ from typing import Any, Self
 import grpc
 from google.pubsub_v1.types import pubsub
 
-from . import pubsub_pull
+from . import pubsub_pull, well_formed
 from .broker import Broker
 from .fault_plan import FaultPlan, PushFault
 from .issuer import Issuer
@@ -104,6 +104,7 @@ class PubSub:
         def durable(name: str, call: Callable[[Any, Caller], Any]) -> Callable[[Any, Caller], Any]:
             def answer(request: Any, caller: Caller) -> Any:
                 try:
+                    well_formed.check(request)
                     answered = call(request, caller)
                     durably(self._broker.journal.flush)
                 except Refusal as refusal:

@@ -5,7 +5,6 @@ query where there is no body or the body is one field only.
 """
 
 import functools
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -74,7 +73,10 @@ class Routes:
 
     def find(self, verb: str, target: str) -> tuple[Rpc, str] | None:
         """The method and the resource that is named; None where there is nothing."""
-        path = unquote(urlsplit(target).path)
+        try:
+            path = unquote(urlsplit(target).path)
+        except ValueError:
+            return None  # `http://[`, say
         for rpc, pattern in self._routes:
             if rpc.verb == verb and (found := pattern.fullmatch(path)):
                 return rpc, found["name"]
@@ -138,14 +140,18 @@ def _set_query(request: Any, query: Iterable[tuple[str, str]]) -> None:
 
 
 def _told(descriptor: Any, path: list[str], value: str) -> Mapping[str, Any]:
+    if descriptor is None:
+        raise ValueError(path[0])  # below a number, or a text
     field = _field(descriptor, path[0])
     if path[1:]:
         return {field.name: _told(field.message_type, path[1:], value)}
     if field.message_type is not None and field.message_type.full_name == "google.protobuf.FieldMask":
         # In either case too: gcloud sends it as the fields are called.
         return {field.name: re.sub("_([a-z])", lambda found: found[1].upper(), value)}
-    if field.type in {FieldDescriptor.TYPE_BOOL, FieldDescriptor.TYPE_BYTES}:
-        return {field.name: json.loads(value) if field.type == FieldDescriptor.TYPE_BOOL else value}
+    if field.type == FieldDescriptor.TYPE_BOOL:
+        return {field.name: {"true": True, "false": False}.get(value, value)}
+    if field.type == FieldDescriptor.TYPE_BYTES:
+        return {field.name: value}
     return {field.name: [value] if field.is_repeated else value}
 
 

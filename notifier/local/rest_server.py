@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any, ClassVar
 
 from . import rest_routes
-from .http_server import OURSELVES, HttpServer
+from .http_server import OURSELVES, HttpServer, content_length
 from .rest_routes import Routes
 from .rpc import LOOPBACK, Refusal
 
@@ -114,12 +114,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self._refuse(403, "PERMISSION_DENIED", "This server is for this machine only, and not for browsers.")
             return None
-        length = self.headers.get("Content-Length", "0")
-        if not length.isdecimal() or int(length) > self.largest or "Transfer-Encoding" in self.headers:
+        length = content_length(self.headers.get("Content-Length", "0"))
+        if length is None or length > self.largest or "Transfer-Encoding" in self.headers:
             self.close_connection = True
             self._refuse(413, "INVALID_ARGUMENT", "Content-Length is missing or too large.")
             return None
-        return self.rfile.read(int(length))
+        return self.rfile.read(length)
 
     def _refuse(self, status: int, code: str, message: str) -> None:
         error = {"error": {"code": status, "message": message, "status": code}}

@@ -20,9 +20,9 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104 - compared with, and bound to where that wa
 # A publish request may be as large as 10 MB [documented]; gRPC's own bound is 4 MB.
 _LARGEST_REQUEST = 11 * 1024 * 1024
 
-# Hanging calls (a pull that waits, a slowness that was asked for) hold a thread each, hence so many. Threads are
-# made as calls need them.
-_THREADS = 128
+# Hanging calls (a stream, a pull that waits, a slowness that was asked for) hold a thread each, hence so many: where
+# none is left, all others wait. Threads are made as calls need them.
+_THREADS = 1024
 
 
 class Refusal(Exception):

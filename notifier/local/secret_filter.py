@@ -17,6 +17,9 @@ from .secret_refusals import invalid
 
 Test = Callable[[Any], bool]
 
+# Deeper than any filter that somebody writes, and far from the interpreter's own bound.
+_DEEPEST = 64
+
 _TOKEN = re.compile(
     r"\s*(?:(?P<text>\"(?:[^\"\\]|\\.)*\"|'[^']*')|(?P<mark><=|>=|!=|[():=<>])|(?P<word>\d{4}-\d\d-\d\dT[^\s()]+|[^\s():=<>!\"']+))"
 )
@@ -66,12 +69,13 @@ def _unread(text: str) -> Exception:
 
 
 class _Parser:
-    """Recursive descent: all_of > any_of > one."""
+    """Recursive descent: all_of > any_of > one > a term."""
 
     def __init__(self, tokens: list[tuple[str, str]], text: str) -> None:
         self._tokens = tokens
         self._text = text
         self._at = 0
+        self._depth = 0
 
     def end(self) -> None:
         if self._at < len(self._tokens):
@@ -91,6 +95,15 @@ class _Parser:
         return lambda fields: any(test(fields) for test in tests)
 
     def _one(self) -> Test:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise _unread(self._text)
+        try:
+            return self._term()
+        finally:
+            self._depth -= 1
+
+    def _term(self) -> Test:
         if self._take("word", "NOT"):
             return _negated(self._one())
         if self._take("mark", "("):

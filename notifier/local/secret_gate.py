@@ -5,6 +5,7 @@ from typing import Any
 
 import grpc
 
+from . import well_formed
 from .access_log import AccessLog
 from .audit import AuditLog
 from .audit_entry import Called
@@ -60,8 +61,10 @@ class Gate:
         """Answer a call: what it changed is durable when this returns.
 
         Raises:
-            Refusal: by the quotas, the policies or the method; UNAVAILABLE, the change could not be made durable.
+            Refusal: by the quotas, the policies or the method; INVALID_ARGUMENT, it is not `well_formed`;
+                UNAVAILABLE, the change could not be made durable.
         """
+        well_formed.check(request)
         rpc = RPCS[name]
         resource = rpc.resource(request)
         entered = False

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from typing import Any, ClassVar
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
-from .http_server import OURSELVES, HttpServer
+from .http_server import OURSELVES, HttpServer, content_length
 from .rpc import LOOPBACK
 
 
@@ -69,7 +69,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer a GET."""
-        self._answer(lambda: dict(parse_qsl(urlsplit(self.path).query)))
+        self._answer(lambda: dict(parse_qsl(self.path.partition("?")[2])))
 
     def do_POST(self) -> None:
         """Answer a POST."""
@@ -94,7 +94,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _route(self) -> Route:
         if not self.anybody and self.headers.get("Host", "").rpartition(":")[0] not in OURSELVES:
             raise Bad("This server is for this machine only.", 403)
-        route = self.routes.get((self.command, urlsplit(self.path).path))
+        route = self.routes.get((self.command, self.path.partition("?")[0]))
         if route is None:
             raise Bad("There is nothing here.", 404)
         return route
@@ -103,12 +103,12 @@ class _Handler(BaseHTTPRequestHandler):
         # A page in a browser cannot send this type elsewhere without asking first, and is never allowed.
         if self.headers.get_content_type() != "application/json":
             raise Bad("Content-Type must be application/json.", 415)
-        length = self.headers.get("Content-Length", "")
-        if not length.isdecimal() or int(length) > _LARGEST_BODY:
+        length = content_length(self.headers.get("Content-Length", ""))
+        if length is None or length > _LARGEST_BODY:
             raise Bad("Content-Length is missing or too large.", 413)
         try:
-            given = json.loads(self.rfile.read(int(length)))
-        except ValueError as exc:
+            given = json.loads(self.rfile.read(length))
+        except (ValueError, RecursionError) as exc:
             raise Bad("The body is not JSON.") from exc
         if not isinstance(given, dict):
             raise Bad("The body is not a JSON object.")

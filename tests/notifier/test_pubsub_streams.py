@@ -4,6 +4,7 @@ import contextlib
 import queue
 import threading
 
+import grpc
 import pytest
 from google.api_core import exceptions
 from google.cloud.pubsub_v1.subscriber.scheduler import ThreadScheduler
@@ -52,6 +53,29 @@ def stream(cloud, publisher):
         with contextlib.suppress(exceptions.GoogleAPICallError):
             future.result(5)
         scheduler._executor.shutdown()
+
+
+@pytest.mark.long
+def test_many_streams_leave_room_for_others(cloud, publisher):
+    """Two hundred instances that stream, each holding a thread, keep nobody else waiting."""
+    cloud.subscriber().create_subscription(request={"name": SUBSCRIPTION, "topic": TOPIC})
+    over = threading.Event()
+
+    def asking():
+        yield StreamingPullRequest(subscription=SUBSCRIPTION, stream_ack_deadline_seconds=60)
+        over.wait(20)
+
+    with grpc.insecure_channel(cloud.pubsub.host) as channel:
+        stream = channel.stream_stream(
+            "/google.pubsub.v1.Subscriber/StreamingPull", request_serializer=StreamingPullRequest.serialize
+        )
+        streams = [stream(asking()) for _ in range(200)]
+        for opened in streams:
+            opened.initial_metadata()
+        names = [topic.name for topic in publisher.list_topics(request={"project": "projects/demo"}, timeout=5)]
+        over.set()
+
+    assert [TOPIC] == names
 
 
 def test_messages_come_at_once_and_are_acknowledged(cloud, publisher, stream):

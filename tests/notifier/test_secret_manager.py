@@ -4,6 +4,7 @@ import google_crc32c
 import pytest
 from google.api_core import exceptions
 from google.cloud import secretmanager
+from google.cloud.secretmanager_v1 import CreateSecretRequest
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from notifier.local.names import project_number
@@ -122,6 +123,22 @@ def test_missing(cloud, client, asked, message):
         client.access_secret_version(name=f"projects/demo/secrets/{asked}")
 
     assert message.format(f"projects/{NUMBER}/secrets") == refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("field", "seconds", "nanos"),
+    [("ttl", 3600, -1), ("ttl", 2**62, 0), ("expire_time", 2**40, 0), ("create_time", 1, -1)],
+)
+def test_what_json_cannot_tell_is_refused(client, field, seconds, nanos):
+    """A time or a length that is none has a status as other mistakes have, though only the audit log writes it."""
+    request = CreateSecretRequest.pb()(parent="projects/demo", secret_id="odd")
+    request.secret.replication.automatic.SetInParent()
+    told = getattr(request.secret, field)
+    told.seconds, told.nanos = seconds, nanos
+    with pytest.raises(exceptions.InvalidArgument, match="is not valid"):
+        client.create_secret(request=CreateSecretRequest.wrap(request))
+
+    assert [] == list(client.list_secrets(parent="projects/demo"))
 
 
 @pytest.mark.parametrize(
