@@ -74,6 +74,7 @@ class Board:
         self._opening = threading.Lock()
         self._lock: RecordLock | None = None
         self._outlived: list[RecordLock] = []
+        self._closed = False
         self._seen: list[int | None] = [None] * _SERIALS
         with _as_board_error("open the board"):
             self._open()
@@ -227,10 +228,13 @@ class Board:
         self._patience = PATIENCE
 
     def close(self) -> None:
-        """Close the lock file; the memory goes with the object. Idempotent."""
+        """Close the lock file once those who write have done so; the memory goes with the object. Idempotent.
+
+        Who writes afterwards is refused.
+        """
         with self._opening:
             locks = [*self._outlived, self._lock]
-            self._lock, self._outlived = None, []
+            self._lock, self._outlived, self._closed = None, [], True
         for lock in locks:
             if lock is not None:
                 lock.close()
@@ -276,6 +280,8 @@ class Board:
             self._open()
 
     def _open(self) -> None:
+        if self._closed:
+            raise BoardError("this worker has left")
         for attempt in range(_TRIES):
             try:
                 self.run_dir.ensure()

@@ -58,6 +58,7 @@ class Container:
         self._merge = merge
         self._clock = clock
         self._lock = threading.Lock()
+        self._left = False
         shared = open_run_dir(key, parent=run_dir)
         #: Private, and shared by the workers of the container.
         self.directory = shared.path
@@ -101,7 +102,8 @@ class Container:
         try:
             return self.board.publish(name, news).generation
         except BoardError as exc:
-            log(logging.ERROR, "board_unwritable", str(exc), secret=str(name))
+            if not self._left:  # a thread that comes late has nobody to tell
+                log(logging.ERROR, "board_unwritable", str(exc), secret=str(name))
             return None
 
     def _passed(self, generation: int) -> None:
@@ -113,10 +115,17 @@ class Container:
     def claim(self, what: str, *, every: float) -> float:
         """Claim what one worker of the container may do in so many seconds; returns how long to wait, 0 if granted.
 
+        Who has left is granted nothing.
+
         Raises:
             BoardError: the directory cannot be written.
         """
-        return self.board.claim(what, now=self._clock(), every=every)
+        try:
+            return self.board.claim(what, now=self._clock(), every=every)
+        except BoardError:
+            if self._left:
+                return every
+            raise
 
     def claim_since(self, what: str, since: float) -> bool:
         """Claim what one worker of the container has to do since a monotonic second; say whether it was granted.
@@ -164,6 +173,7 @@ class Container:
 
     def leave(self, *, stays: Callable[[Callable[[], bool]], bool] | None = None) -> None:
         """Stop listening and remove what is this worker's; the last one removes all. See `Siblings.leave`."""
+        self._left = True
         try:
             self._siblings.leave(stays=stays)
         finally:

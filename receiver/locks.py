@@ -7,6 +7,7 @@ that are locked, and nothing else opens them. That book is the package's only mo
 belongs to the process too.
 """
 
+import errno
 import fcntl
 import os
 import threading
@@ -78,6 +79,7 @@ class RecordLock:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._closed = False
         with _BOOK.guard:
             self._identity, self._handle = self._open(path)
             self._handle.users += 1
@@ -114,18 +116,32 @@ class RecordLock:
 
         Raises:
             TimeoutError: others held it all the while.
+            OSError: it was closed.
         """
         deadline = clock() + patience
-        if not self._handle.threads.acquire(timeout=patience):
-            raise TimeoutError("another thread of this process keeps the lock")
-        try:
-            self._lock_file(deadline, clock)
+        with self._used():
+            if not self._handle.threads.acquire(timeout=patience):
+                raise TimeoutError("another thread of this process keeps the lock")
             try:
-                yield
+                self._lock_file(deadline, clock)
+                try:
+                    yield
+                finally:
+                    fcntl.lockf(self._handle.fd, fcntl.LOCK_UN)
             finally:
-                fcntl.lockf(self._handle.fd, fcntl.LOCK_UN)
+                self._handle.threads.release()
+
+    @contextmanager
+    def _used(self) -> Iterator[None]:
+        # Who holds it, or waits for it, keeps the file open: its number would soon be another file's.
+        with _BOOK.guard:
+            if self._closed:
+                raise OSError(errno.EBADF, "the lock was closed")
+            self._handle.users += 1
+        try:
+            yield
         finally:
-            self._handle.threads.release()
+            self._let_go()
 
     def _lock_file(self, deadline: float, clock: Callable[[], float]) -> None:
         pause = _FIRST_PAUSE
@@ -136,10 +152,15 @@ class RecordLock:
             pause = min(2 * pause, _LONGEST_PAUSE)
 
     def close(self) -> None:
-        """Close the file when its last user in this process closes; only the process that opened it may call this."""
+        """Close the file once nobody in this process uses it; only the process that opened it may call this."""
+        self._closed = True
+        self._let_go()
+
+    def _let_go(self) -> None:
         with _BOOK.guard:
             self._handle.users -= 1
-            if self._handle.users == 0 and _BOOK.handles.pop(self._identity, None) is not None:
+            if self._handle.users == 0 and _BOOK.handles.get(self._identity) is self._handle:
+                del _BOOK.handles[self._identity]
                 os.close(self._handle.fd)
 
 

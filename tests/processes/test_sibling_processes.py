@@ -265,9 +265,11 @@ def test_all_leave_at_once(workers, files):
     assert files() is None
 
 
-def test_leaving_and_joining_at_once(workers, files):
+@pytest.mark.timeout(90)
+@pytest.mark.parametrize("times", [3, pytest.param(30, marks=pytest.mark.long)])
+def test_leaving_and_joining_at_once(workers, files, times):
     """A worker that joins while the last one leaves ends in a directory that the next one finds."""
-    for _ in range(10):
+    for _ in range(times):
         old, new = *workers(1), *workers(1, attend=False)
         old("publish", "A", 7)
         new.tell("attend")

@@ -4,6 +4,7 @@ import logging
 import os
 import socket
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -175,6 +176,48 @@ class TestBoard:
         lock.close()
 
         assert 0 == os.waitstatus_to_exitcode(status)
+
+    def test_a_board_that_is_closed_lets_a_last_write_end(self, boards, monkeypatch):
+        """Who closes a board takes the file from nobody who writes, nor from who waits for that one."""
+        board, writing, closed, said = boards(), threading.Event(), threading.Event(), []
+        replace = Path.replace
+
+        def slowly(path, target):
+            writing.set()
+            assert closed.wait(10)
+            return replace(path, target)
+
+        def publish(number):
+            try:
+                said.append(board.publish(NAME, version(number)).knowledge.words.keys())
+            except BoardError as exc:
+                said.append(exc)
+
+        monkeypatch.setattr(Path, "replace", slowly)
+        threads = [threading.Thread(target=publish, args=(number,)) for number in (1, 2)]
+        threads[0].start()
+        assert writing.wait(10)
+        threads[1].start()
+        while board._lock._handle.users < 3:  # the board itself, who writes and who waits
+            time.sleep(0.001)
+        board.close()
+        closed.set()
+        for thread in threads:
+            thread.join(10)
+
+        assert [{1}, {1, 2}] == said
+        assert {1, 2} == boards().publish(NAME, Knowledge()).knowledge.words.keys()
+
+    def test_a_closed_board_makes_nothing_anew(self, boards, run_dir):
+        """What a thread that comes late would write is refused: the directory that was removed stays away."""
+        board = boards()
+        board.remove_unless(lambda: False)
+        board.close()
+
+        for late in (lambda: board.publish(NAME, version(1)), board.changes, board.confirm):
+            with pytest.raises(BoardError, match="has left"):
+                late()
+        assert not run_dir.path.exists()
 
     def test_files_are_private(self, board, run_dir):
         """Nobody but the owner can read or write any of it."""

@@ -1,0 +1,30 @@
+"""A worker's membership, within one process."""
+
+import time
+
+from receiver.container import Container
+from receiver.knowledge import Knowledge
+from receiver.names import SecretName
+
+
+def test_threads_that_come_after_the_leaving_say_and_make_nothing(tmp_path, caplog):
+    """What they would write or claim has no reader here: no error is logged, and no directory made again."""
+    told = []
+    container = Container(
+        "test",
+        run_dir=str(tmp_path),
+        apply=lambda name, knowledge: True,
+        merge=lambda name, knowledge: None,
+        tick=lambda: None,
+    )
+    container.leave()
+
+    container.tell(
+        SecretName("p", "A"),
+        Knowledge.version(7, 1_000_000, usable=True),
+        deadline=time.monotonic() + 5,
+        meanwhile=lambda: told.append("here"),
+    )
+
+    assert 30 == container.claim("backstop-a", every=30)
+    assert (["here"], [], []) == (told, caplog.messages, list(tmp_path.iterdir()))
