@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from .forms import inner, numeral, text, version_name, whole
+from .forms import inner, numeral, secret_name, text, version_name, whole
 from .times import nanoseconds
 
 
@@ -26,6 +26,9 @@ _USABLE: Final = {
     "DisableSecretVersion": False,
     "DestroySecretVersion": False,
 }
+#: Types of Secret Manager's own entries that say so.
+_LOST: Final = {"TOPIC_NOT_FOUND", "TOPIC_PERMISSION_DENIED"}
+
 _METHODS: Final = {*_USABLE, DELETED, "AccessSecretVersion"}
 
 
@@ -79,6 +82,7 @@ class Acts:
         self._pairs: set[tuple[str, str]] = set()
         self._acts: dict[str, set[Act]] = {}
         self._accesses: dict[str, dict[Reader, array[int]]] = {}
+        self._lost: dict[str, set[int]] = {}
 
     def note(self, entry: Mapping[str, Any], audit: Mapping[str, Any]) -> bool:
         """Take in one audit entry; says whether it is of the secret, or of one that is called as it is.
@@ -109,6 +113,23 @@ class Acts:
         act = Act(at, method, number, _caller(audit), came_from)
         self._acts.setdefault(asked.project, set()).add(act)
         return True
+
+    def note_lost(self, entry: Mapping[str, Any], payload: Mapping[str, Any]) -> bool:
+        """Take in an entry of Secret Manager's own; says whether it could not publish news of the secret.
+
+        Args:
+            entry: the LogEntry, as JSON has it.
+            payload: its SecretEvent.
+        """
+        at, name = nanoseconds(entry.get("timestamp")), secret_name(text(payload.get("name")))
+        if at is None or name is None or name[1:] != self._named or payload.get("type") not in _LOST:
+            return False
+        self._lost.setdefault(name.project, set()).add(at)
+        return True
+
+    def lost_since(self, moment: int) -> bool:
+        """Whether news of the secret could not be published at a moment, or later."""
+        return any(at >= moment for spelling in self.spelt for at in self._lost.get(spelling, ()))
 
     def _accessed(self, project: str, version: int | None, by: str, at: int) -> None:
         if version is not None:  # `latest` shows what was asked for, not what was served

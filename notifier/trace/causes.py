@@ -20,6 +20,10 @@ SILENT: Final = Cause(
     "silent since before the version was added: stopped, frozen, asleep, or gone without a word",
     "see whether it runs; on Cloud Run with CPU during requests only, a request wakes it; end it if it is stuck",
 )
+UNPUBLISHED: Final = Cause(
+    "Secret Manager could not publish the news: a topic of the secret is gone, or may not be published to",
+    'see "Secret Manager cannot publish" in the runbook; then POST /secrets/refresh to it',
+)
 PASSED_OVER: Final = Cause(
     "alive, but the news did not reach it",
     'POST /secrets/refresh to it, or wait for its safety read; a push reaches one instance: see events="both"',

@@ -55,9 +55,10 @@ def wanted(question: Question, *, since: int, received_since: int = 0) -> str:
     named = f'"secrets/{question.secret}"'
     audit = f'protoPayload.serviceName="secretmanager.googleapis.com" AND protoPayload.resourceName:{named}'
     about = f"jsonPayload.event=({_any(_OF_THE_SECRET)}) AND jsonPayload.secret:{named}"
+    lost = f'resource.type="secretmanager.googleapis.com/Secret" AND jsonPayload.name:{named}'
     lives = f"jsonPayload.event=({_any(_OF_NO_SECRET)})"
     late = f' AND receiveTimestamp>="{iso(received_since)}"' if received_since else ""
-    return f'timestamp>="{iso(since)}"{late} AND (({audit}) OR ({about}) OR ({lives}))'
+    return f'timestamp>="{iso(since)}"{late} AND (({audit}) OR ({about}) OR ({lives}) OR ({lost}))'
 
 
 def read(

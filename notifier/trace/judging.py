@@ -23,12 +23,12 @@ from typing import Any, Final
 
 from .acts import ADD, Act, Acts, usable
 from .answer import InstanceState, Question, Report, State, Step
-from .causes import FIXED, PASSED_OVER, SILENT, SOME_WORKERS, UNHEARD, Cause, of_trouble
+from .causes import FIXED, PASSED_OVER, SILENT, SOME_WORKERS, UNHEARD, UNPUBLISHED, Cause, of_trouble
 from .lives import present
 from .registers import Adoption, Instance, Worker
 from .signs import Signs
 from .times import MINUTE, SECOND
-from .verdict import Judged, by_service, judge
+from .verdict import Judged, by_service, judge, worst_first
 
 
 #: Between the moment at which a roll call is taken and that at which it is written another worker may begin.
@@ -73,7 +73,7 @@ class Judge:
         ran = self._ran(seen)
         complete = self._agrees(ran)
         found = [state for one in seen if (state := self._state(one, complete=complete)) is not None]
-        states = sorted(found, key=_worst_first)
+        states = sorted(found, key=worst_first)
         counted, ended = self._question.counted, usable(self._done).get(self._version or 0)
         judged = Judged(self._version, self._at, ended, states, ran, counted, complete=complete)
         verdict, reasons = judge(judged)
@@ -216,6 +216,8 @@ class Judge:
             return of_trouble(max(troubles))
         if len(behind_by) < len(living):
             return SOME_WORKERS
+        if self._at is not None and self._acts.lost_since(self._at - SECOND):
+            return UNPUBLISHED
         if self._at is not None and one.instance.last < self._at:
             return SILENT
         return PASSED_OVER
@@ -282,17 +284,3 @@ class Judge:
 
 def _earlier(at: int, milliseconds: float | None) -> int | None:
     return None if milliseconds is None else at - round(milliseconds * _MS)
-
-
-_ORDER: Final = {State.BEHIND: 0, State.UNCLEAR: 1, State.CONVERGED: 2}
-
-
-def _worst_first(state: InstanceState) -> tuple[Any, ...]:
-    return (
-        _ORDER[state.state],
-        -(state.propagation_ms or 0.0),
-        state.service,
-        state.name,
-        state.last_sign,
-        state.versions,
-    )

@@ -1,11 +1,16 @@
 """From log entries to where a rotation stands: one pure function. `judging` holds the theory."""
 
 from collections.abc import Iterable
+from typing import Final
 
 from .acts import Acts
 from .answer import Question, Report
 from .judging import Judge
 from .signs import Signs
+
+
+#: The payload of an entry that Secret Manager writes of its own accord.
+_OWN: Final = "type.googleapis.com/google.cloud.secretmanager.logging.v1.SecretEvent"
 
 
 def report(entries: Iterable[object], question: Question) -> Report:
@@ -25,7 +30,9 @@ def report(entries: Iterable[object], question: Question) -> Report:
             read["unreadable"] += 1
             continue
         payload, audit = entry.get("jsonPayload"), entry.get("protoPayload")
-        if isinstance(payload, dict):
+        if isinstance(payload, dict) and payload.get("@type") == _OWN:
+            read["audit"] += acts.note_lost(entry, payload)
+        elif isinstance(payload, dict):
             read["receivers"] += signs.note(entry, payload)
         elif isinstance(audit, dict):
             read["audit"] += acts.note(entry, audit)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from .acts import Act
 from .answer import Counted, InstanceState, State, Verdict
@@ -10,6 +10,8 @@ from .times import iso
 
 
 _ENDED: Final = {"DisableSecretVersion": "disabled", "DestroySecretVersion": "destroyed"}
+
+_ORDER: Final = {State.BEHIND: 0, State.UNCLEAR: 1, State.CONVERGED: 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,18 @@ def by_service(found: Mapping[str, int], like: Mapping[str, int]) -> dict[str, i
     return {
         service: found.get(service, 0) for service in found.keys() | like.keys() if service in like or found[service]
     }
+
+
+def worst_first(state: InstanceState) -> tuple[Any, ...]:
+    """What sorts instances: those that are behind, then the slowest."""
+    return (
+        _ORDER[state.state],
+        -(state.propagation_ms or 0.0),
+        state.service,
+        state.name,
+        state.last_sign,
+        state.versions,
+    )
 
 
 def _doubts(judged: Judged) -> list[str]:

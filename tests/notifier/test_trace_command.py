@@ -291,6 +291,20 @@ class TestCloudLogging:
         assert 2 == found.version
         assert {1, 2} == {act.version for act in found.acts}
 
+    def test_news_that_could_not_be_published(self, logged):
+        """Who is behind because the secret's topic is gone is told so, from Secret Manager's own entry."""
+        topic = {"name": logged.create_topic("news")}
+        secret = {"name": logged.secret(SECRET), "topics": [topic]}
+        logged.secret_manager_client().update_secret(request={"secret": secret, "update_mask": {"paths": ["topics"]}})
+        self.printed(logged, said("loaded", T0, instance="p-0", version=2, path="start"))
+        logged.publisher().delete_topic(topic=topic["name"])
+        logged.add_version(SECRET, b"three")
+        now = time.time_ns()
+        found = self.look(logged).report(self.look(logged).read(logged.logging_client(), now=now), now=now)
+
+        assert (3, Verdict.BEHIND) == (found.version, found.verdict)
+        assert "could not publish the news" in found.stragglers[0].cause
+
     def test_watching_ends_when_all_have_it(self, logged):
         """Each look adds what came since the last; a straggler is awaited."""
         self.printed(logged, moved("p-0", version=2, previous=1))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import get_args
 
 from notifier.rotation import steps, telemetry
-from notifier.rotation.cli import rotation
+from notifier.rotation.cli import retire, rollback, rotate, rotation
 from notifier.rotation.rotations import Rotations, plans_of
 from notifier.rotation.rotator import GROUP
 from receiver import Manifest
@@ -57,3 +57,17 @@ def test_every_command_is_there():
     known = {"rotate", "retire", "rollback"} | {f"rotation {name}" for name in rotation.commands}
 
     assert known == set(rows) | {"rotation resume"}
+
+
+def test_every_option_is_there():
+    """Each command's line names the options that it has, and no other; the manifest's is named once for all."""
+    commands = {"rotate": rotate, "retire": retire, "rollback": rollback}
+    commands |= {f"rotation {name}": command for name, command in rotation.commands.items()}
+    named = {
+        found[1]: set(re.findall(r"--[a-z-]+", found[0]))
+        for found in re.finditer(r"^\| `keyturn ([a-z ]+?)(?: NAME.*?)?` \|.*$", TEXT, re.MULTILINE)
+    }
+
+    for name, told in named.items():
+        had = {option for one in commands[name].params for option in one.opts if option.startswith("--")}
+        assert told == had - {"--manifest"}, name
