@@ -85,6 +85,9 @@ class Quotas:
         window = self._calls[kind, whose]
         while window and window[0] <= now - _MINUTE:
             window.popleft()
+        # Calls of a time that is still to come: the clock was put back, and they must not count until it has come.
+        while window and window[-1] > now:
+            window.pop()
         return window
 
 

@@ -206,6 +206,15 @@ def test_quotas_of_a_project(limited):
         calls[1]()
 
 
+def test_quotas_outlive_a_clock_that_is_put_back(limited, wall):
+    """Calls of an hour that is still to come use nothing up; those since do."""
+    limited.add_version("db", b"two")
+    wall.now -= 3600
+    limited.add_version("db", b"three")
+    with pytest.raises(Refusal, match="Quota exceeded"):
+        limited.add_version("db", b"four")
+
+
 @pytest.mark.parametrize(
     ("place", "method", "allowed"),
     [
