@@ -246,7 +246,7 @@ class Judge:
         if self._at is None:
             return None
         moved = [taken[0] for w in living.values() if (taken := self._taken(w)) and taken[0].previous]
-        took = [a.event_ms if a.event_ms is not None else (a.at - self._at) / _MS for a in moved]
+        took = [(a.event_ms if a.event_ms is not None else (a.at - self._at) / _MS) - a.ahead / _MS for a in moved]
         return max(0.0, *took) if took else None
 
     def _step(self, worker: Worker) -> Step | None:
@@ -254,13 +254,14 @@ class Judge:
         if not taken:
             return None
         first, ended = taken[0], self._called_back(worker)
+        swapped = first.at - first.ahead
         return Step(
             worker=worker.pid,
             path=first.path,
-            arrived=_earlier(first.at, first.arrival_ms),
-            fetched=_earlier(first.at, first.fetch_ms),
-            swapped=first.at,
-            called_back=ended,
+            arrived=_earlier(swapped, first.arrival_ms),
+            fetched=_earlier(swapped, first.fetch_ms),
+            swapped=swapped,
+            called_back=None if ended is None else ended - first.ahead,
         )
 
     def _called_back(self, worker: Worker) -> int | None:

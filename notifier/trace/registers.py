@@ -25,6 +25,12 @@ class Adoption(NamedTuple):
     event_ms: float | None
     arrival_ms: float | None
     fetch_ms: float | None
+    received: int
+
+    @property
+    def ahead(self) -> int:
+        """For how long, at least, the worker's clock was ahead: Cloud Logging had the entry before its own time."""
+        return max(0, self.at - self.received)
 
 
 class Trouble(NamedTuple):

@@ -86,7 +86,7 @@ class Signs:
         if project is None:
             self._of_the_process(worker, event, payload, at)
         elif project:
-            self._of_the_secret(worker, project, event, payload, at)
+            self._of_the_secret(worker, project, event, entry, payload, at=at)
         members = payload.get("members")
         if type(members) is list and at >= instance.roll[0]:
             called = tuple(sorted(filter(None, map(text, members))))
@@ -167,7 +167,16 @@ class Signs:
                     if name is not None and name[1:] == self._named and version is not None:
                         _word(worker, (name.project, fixed), version, at)
 
-    def _of_the_secret(self, worker: Worker, project: str, event: str, payload: Mapping[str, Any], at: int) -> None:
+    def _of_the_secret(
+        self,
+        worker: Worker,
+        project: str,
+        event: str,
+        entry: Mapping[str, Any],
+        payload: Mapping[str, Any],
+        *,
+        at: int,
+    ) -> None:
         version = whole(payload.get("version"))
         if event in TROUBLES:
             if event == "fallback_served":
@@ -178,19 +187,18 @@ class Signs:
         elif event in ADOPTIONS:
             fixed = payload.get("static") is True or payload.get("pin") is not None
             _word(worker, (project, fixed), version, at)
-            self._first(worker.adopted, (version, project), at, _adoption, payload)
+            self._first(worker.adopted, (version, project), at, lambda: _adoption(at, entry, payload))
         elif event in ANSWERS:
-            self._first(worker.pushed, (version, project), at, _push, payload)
+            self._first(worker.pushed, (version, project), at, lambda: _push(at, payload))
         elif event == CALLED_BACK:
-            self._first(worker.called_back, (version, project), at, _call, payload)
+            self._first(worker.called_back, (version, project), at, lambda: (at,))
 
     def _first(
         self,
         kept: dict[Of, Any],
         key: Of,
         at: int,
-        read: Callable[[int, Mapping[str, Any]], Any],
-        payload: Mapping[str, Any],
+        read: Callable[[], Any],
     ) -> None:
         known = kept.get(key)
         if known is not None:
@@ -198,7 +206,7 @@ class Signs:
                 return
         elif len(kept) > KEPT and key[0] != self._version and key < min(kept):
             return
-        found = read(at, payload)
+        found = read()
         if known is None or _order(found) < _order(known):
             kept[key] = found
         if len(kept) > 2 * KEPT:  # seldom, and then to half
@@ -219,7 +227,8 @@ def _worker(instance: Instance, payload: Mapping[str, Any]) -> Worker:
     return found
 
 
-def _adoption(at: int, payload: Mapping[str, Any]) -> Adoption:
+def _adoption(at: int, entry: Mapping[str, Any], payload: Mapping[str, Any]) -> Adoption:
+    received = nanoseconds(entry.get("receiveTimestamp"))
     return Adoption(
         at,
         whole(payload.get("previous")) or 0,
@@ -227,15 +236,12 @@ def _adoption(at: int, payload: Mapping[str, Any]) -> Adoption:
         milliseconds(payload.get("event_ms")),
         milliseconds(payload.get("arrival_ms")),
         milliseconds(payload.get("fetch_ms")),
+        at if received is None else received,
     )
 
 
 def _push(at: int, payload: Mapping[str, Any]) -> Push:
     return Push(at, milliseconds(payload.get("publish_ms")))
-
-
-def _call(at: int, _: Mapping[str, Any]) -> tuple[int]:
-    return (at,)
 
 
 def _word(worker: Worker, key: Followed, version: int, at: int) -> None:

@@ -86,6 +86,17 @@ def test_who_ended_before_the_add_fills_nobodys_place():
     assert Verdict.UNKNOWN is found.verdict
 
 
+def test_a_clock_that_is_ahead_spoils_no_figure():
+    """An instance whose clock is an hour ahead took no hour: Cloud Logging had its entry before that."""
+    ahead = moved("payments-7", after=HOUR + SECOND, received=T0 + SECOND + SECOND // 5)
+    called = said("called_back", T0 + HOUR + 2 * SECOND, instance="payments-7", version=NEW)
+    found = asked([*rotation(2), ahead, called], counted=Counted.constant(3))
+    (step,) = next(one for one in found.instances if one.name == "payments-7").steps
+
+    assert {"p50": 1100.0, "max": 1200.0} == found.propagation_ms()
+    assert (T0 + SECOND + SECOND // 5, SECOND) == (step.swapped, step.called_back - step.swapped)
+
+
 @pytest.mark.parametrize(
     "moment",
     ["9999-12-31T23:59:59.9Z", "9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59", "0001-01-01T00:00:00Z"],
