@@ -5,12 +5,12 @@ output "topic" {
 
 output "subscriptions" {
   description = "Ids of the push subscriptions, by service."
-  value       = { for name, subscription in google_pubsub_subscription.push : name => subscription.id }
+  value       = { for name, subscription in google_pubsub_subscription.push : name => subscription.id if name != local.rotations }
 }
 
 output "rotate_subscription" {
   description = "Id of the rotator's subscription; null where there is no rotator."
-  value       = one([for subscription in google_pubsub_subscription.rotate : subscription.id])
+  value       = try(google_pubsub_subscription.push[local.rotations].id, null)
 }
 
 output "dead_letter_topic" {

@@ -13,53 +13,6 @@ locals {
   looks = length(local.rotates) > 0 && anytrue([for secret in local.served : secret.retired]) ? toset(["this"]) : toset([])
 }
 
-resource "google_pubsub_subscription" "rotate" {
-  for_each = local.rotates
-
-  project = local.project
-  name    = "${local.topic}.rotate_events"
-  topic   = google_pubsub_topic.events.id
-  labels  = var.labels
-  # A rotation changes a database or asks a provider before it is answered.
-  ack_deadline_seconds       = 600
-  message_retention_duration = "604800s"
-  filter                     = "attributes.eventType = \"SECRET_ROTATE\""
-
-  expiration_policy {
-    ttl = ""
-  }
-
-  push_config {
-    push_endpoint = local.rotator.push_endpoint
-
-    oidc_token {
-      service_account_email = google_service_account.pusher.email
-      audience              = local.rotator.audience
-    }
-  }
-
-  retry_policy {
-    minimum_backoff = "1s"
-    maximum_backoff = "600s"
-  }
-
-  dead_letter_policy {
-    dead_letter_topic     = google_pubsub_topic.dead_letters.id
-    max_delivery_attempts = 100
-  }
-
-  depends_on = [google_service_account_iam_member.pubsub_signs]
-}
-
-resource "google_pubsub_subscription_iam_member" "rotate_dead_letters" {
-  for_each = google_pubsub_subscription.rotate
-
-  project      = local.project
-  subscription = each.value.name
-  role         = "roles/pubsub.subscriber"
-  member       = google_project_service_identity.pubsub.member
-}
-
 resource "google_secret_manager_secret" "candidate" {
   for_each = local.candidates_global
 

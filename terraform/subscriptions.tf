@@ -1,5 +1,26 @@
 locals {
-  pushed = { for name, service in module.manifest.services : name => service if service.push_endpoint != null }
+  # That it is time to rotate is the rotator's business, and only its.
+  pushed = merge(
+    {
+      for name, service in module.manifest.services : name => {
+        endpoint = service.push_endpoint
+        audience = service.audience
+        filter   = "attributes.eventType != \"SECRET_ROTATE\""
+        deadline = 60
+      } if service.push_endpoint != null
+    },
+    {
+      for rotator in local.rotator[*] : local.rotations => {
+        endpoint = rotator.push_endpoint
+        audience = rotator.audience
+        filter   = "attributes.eventType = \"SECRET_ROTATE\""
+        # A rotation changes a database or asks a provider before it is answered.
+        deadline = 600
+      }
+    },
+  )
+  # No service can be called this: their names have no underscore.
+  rotations = "rotate_events"
 }
 
 resource "google_pubsub_subscription" "push" {
@@ -9,17 +30,16 @@ resource "google_pubsub_subscription" "push" {
   name                       = "${local.topic}.${each.key}"
   topic                      = google_pubsub_topic.events.id
   labels                     = var.labels
-  ack_deadline_seconds       = 60
+  ack_deadline_seconds       = each.value.deadline
   message_retention_duration = "604800s"
-  # That it is time to rotate is the rotator's business, and only its.
-  filter = "attributes.eventType != \"SECRET_ROTATE\""
+  filter                     = each.value.filter
 
   expiration_policy {
     ttl = ""
   }
 
   push_config {
-    push_endpoint = each.value.push_endpoint
+    push_endpoint = each.value.endpoint
 
     oidc_token {
       service_account_email = google_service_account.pusher.email
