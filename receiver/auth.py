@@ -38,7 +38,42 @@ class Auth(Protocol):
         ...
 
 
-class OIDC:
+class Expecting:
+    """Expects one sender and one audience: what `OIDC` and `CloudRunIAM` have in common."""
+
+    def __init__(
+        self,
+        *,
+        audience: str | Sequence[str],
+        sender: str | Sequence[str],
+        wall: Callable[[], float] = time.time,  # noqa: TID251  # the default of the argument
+    ) -> None:
+        self._expected = Expected(audience=audience, sender=sender)
+        self._wall = wall
+
+    @classmethod
+    def from_manifest(cls, path: str | os.PathLike[str], *, service: str) -> Self:
+        """Let in the pushes that Terraform sets up from a manifest for one of its services.
+
+        Args:
+            path: the file; needs `keyturn[manifest]`.
+            service: the service's name in it.
+
+        Raises:
+            ManifestError: something is wrong in the file.
+            KeyError: it has no such service.
+            ConfigurationError: the service hears by pull alone, so nobody may push.
+        """
+        from .manifest import Manifest
+
+        audience, sender = Manifest.read(os.fspath(path)).expected(service)
+        return cls(audience=audience, sender=sender)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._expected})"
+
+
+class OIDC(Expecting):
     """Let in who shows a token that Google signed for one service account and one audience. Thread-safe.
 
     Signature, issuer, audience, sender, `email_verified`, issue and expiry are all checked. The claims come first,
@@ -67,27 +102,8 @@ class OIDC:
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,  # noqa: TID251  # the default of the argument
     ) -> None:
-        self._expected = Expected(audience=audience, sender=sender)
+        super().__init__(audience=audience, sender=sender, wall=wall)
         self._keys = PublishedKeys(keys_url, clock=clock)
-        self._wall = wall
-
-    @classmethod
-    def from_manifest(cls, path: str | os.PathLike[str], *, service: str) -> Self:
-        """Let in the pushes that Terraform sets up from a manifest for one of its services.
-
-        Args:
-            path: the file; needs `keyturn[manifest]`.
-            service: the service's name in it.
-
-        Raises:
-            ManifestError: something is wrong in the file.
-            KeyError: it has no such service.
-            ConfigurationError: the service hears by pull alone, so nobody may push.
-        """
-        from .manifest import Manifest
-
-        audience, sender = Manifest.read(os.fspath(path)).expected(service)
-        return cls(audience=audience, sender=sender)
 
     def verify(self, authorization: str | None) -> str:
         """See `Auth.verify`."""
@@ -117,9 +133,6 @@ class OIDC:
     def after_fork(self) -> None:
         """In a forked child: let go of the parent's locks."""
         self._keys.after_fork()
-
-    def __repr__(self) -> str:
-        return f"OIDC({self._expected})"
 
 
 class Insecure:

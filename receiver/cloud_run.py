@@ -3,10 +3,10 @@
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Self
+from typing import Final
 
-from .auth import bearer
-from .claims import REMOVED_SIGNATURE, Expected, read
+from .auth import Expecting, bearer
+from .claims import REMOVED_SIGNATURE, read
 from .errors import ConfigurationError, Unauthenticated
 
 
@@ -14,7 +14,7 @@ from .errors import ConfigurationError, Unauthenticated
 _VARIABLE: Final = "K_SERVICE"
 
 
-class CloudRunIAM:
+class CloudRunIAM(Expecting):
     """Let in who names our sender and our audience, where Cloud Run has checked the signature. Thread-safe.
 
     For services that only Cloud Run's invoker check lets in. Cloud Run then verifies the push's token and hands it on
@@ -46,27 +46,8 @@ class CloudRunIAM:
         environ: Mapping[str, str] = os.environ,
         wall: Callable[[], float] = time.time,  # noqa: TID251  # the default of the argument
     ) -> None:
-        self._expected = Expected(audience=audience, sender=sender)
+        super().__init__(audience=audience, sender=sender, wall=wall)
         self._environ = environ
-        self._wall = wall
-
-    @classmethod
-    def from_manifest(cls, path: str | os.PathLike[str], *, service: str) -> Self:
-        """Let in the pushes that Terraform sets up from a manifest for one of its services; see `OIDC.from_manifest`.
-
-        Args:
-            path: the file; needs `keyturn[manifest]`.
-            service: the service's name in it.
-
-        Raises:
-            ManifestError: something is wrong in the file.
-            KeyError: it has no such service.
-            ConfigurationError: the service hears by pull alone, so nobody may push.
-        """
-        from .manifest import Manifest
-
-        audience, sender = Manifest.read(os.fspath(path)).expected(service)
-        return cls(audience=audience, sender=sender)
 
     def verify(self, authorization: str | None) -> str:
         """See `Auth.verify`."""
@@ -95,9 +76,6 @@ class CloudRunIAM:
 
     def after_fork(self) -> None:
         """Nothing is held."""
-
-    def __repr__(self) -> str:
-        return f"CloudRunIAM({self._expected})"
 
     def _is_cloud_run(self) -> bool:
         return bool(self._environ.get(_VARIABLE))
