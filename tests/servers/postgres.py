@@ -2,20 +2,22 @@
 
 import contextlib
 import fcntl
-import os
 import shutil
 import signal
 import subprocess
 import tarfile
+from functools import partial
 from itertools import count
 
 import psycopg
 from psycopg import sql
 
-from tests.servers.running import PATIENCE, Running, ServerFailed, find, free_port, private_directory, servant
+from notifier.demo.rotation import cluster
+from notifier.demo.rotation.cluster import servant
+from tests.servers.running import PATIENCE, Running, ServerFailed, free_port, private_directory
 
 
-ADMIN, ADMIN_PASSWORD = "postgres", "the-admin's"
+ADMIN, ADMIN_PASSWORD = cluster.ADMINISTRATOR, "the-admin's"
 
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -33,8 +35,10 @@ _names = count(1)
 
 def binaries():
     """(initdb, postgres), or None where this machine lacks them."""
-    found = find("initdb", "/usr/lib/postgresql/*/bin"), find("postgres", "/usr/lib/postgresql/*/bin")
-    return found if all(found) else None
+    try:
+        return cluster.programs()
+    except cluster.NoDatabase:
+        return None
 
 
 class Postgres:
@@ -47,7 +51,7 @@ class Postgres:
     host = "127.0.0.1"
 
     def __init__(self, template):
-        popen, uid = servant("postgres")
+        popen, uid = servant()
         self._directory = private_directory(uid)
         try:
             self._restore(template, popen)
@@ -107,23 +111,22 @@ class Postgres:
         for tries_left in (2, 1, 0):  # another process may have taken the port in between
             self.port = free_port()
             settings = {**_SETTINGS, "port": str(self.port), "unix_socket_directories": str(self.sockets)}
-            command = [binaries()[1], "-D", str(self.data)]
+            command = [cluster.programs().postgres, "-D", str(self.data)]
             for name, value in settings.items():
                 command += ["-c", f"{name}={value}"]
             try:
-                self._running = Running(command, self._directory, ready=self._is_ready, stop_by=signal.SIGQUIT, **popen)
+                self._running = Running(
+                    command,
+                    self._directory,
+                    ready=partial(cluster.is_ready, self.data),
+                    stop_by=signal.SIGQUIT,
+                    **popen,
+                )
             except ServerFailed:
                 if not tries_left:
                     raise
             else:
                 return
-
-    def _is_ready(self):
-        # The last line of this file is the server's own word for its state.
-        try:
-            return (self.data / "postmaster.pid").read_text().split()[-1:] == ["ready"]
-        except OSError:
-            return False
 
 
 def template(shared):
@@ -141,21 +144,12 @@ def template(shared):
 
 
 def _make_template(packed):
-    popen, uid = servant("postgres")
-    directory = private_directory(uid)
+    directory = private_directory(servant()[1])
     try:
-        password = directory / "password"
-        password.write_text(ADMIN_PASSWORD)
-        password.chmod(0o600)
-        os.chown(password, uid, -1)
-        command = [binaries()[0], "-D", str(directory / "data"), f"--username={ADMIN}", f"--pwfile={password}"]
-        command += ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--wal-segsize=1", "--no-sync"]
-        ran = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=60, check=False, **popen)
-        if ran.returncode:
-            raise ServerFailed(ran.stderr[-2000:])
+        data = cluster.make(directory, ADMIN_PASSWORD, "--wal-segsize=1")
         unfinished = packed.with_suffix(".part")
         with tarfile.open(unfinished, "w") as archive:
-            archive.add(directory / "data", "data")
+            archive.add(data, "data")
         unfinished.rename(packed)
     finally:
         shutil.rmtree(directory, ignore_errors=True)

@@ -8,7 +8,8 @@ from itertools import count
 
 import redis
 
-from tests.servers.running import Running, ServerFailed, find, free_port, private_directory, servant
+from notifier.demo.rotation.cluster import servant
+from tests.servers.running import Running, ServerFailed, find, free_port, private_directory
 
 
 ADMIN_PASSWORD = "the-admin's"

@@ -1,7 +1,6 @@
 """A server of somebody else's on loopback, for as long as the tests run."""
 
 import os
-import pwd
 import shutil
 import socket
 import subprocess
@@ -30,15 +29,6 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
-
-
-def servant(name):
-    """How to start a server that refuses to run as root: arguments of `Popen`, and the uid that owns its files."""
-    if os.getuid() != 0:
-        return {}, os.getuid()
-    known = {entry.pw_name: entry for entry in pwd.getpwall()}
-    entry = known.get(name) or known["nobody"]
-    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}, entry.pw_uid
 
 
 def private_directory(uid):

@@ -1,7 +1,6 @@
 """A PostgreSQL of the demo's own: a new cluster in a private directory, on a socket and a loopback port."""
 
 import os
-import pwd
 import secrets
 import shutil
 import signal
@@ -9,32 +8,27 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Self
 
 from psycopg import Connection, connect, sql
 from psycopg.errors import OperationalError
 
+from . import cluster
+from .cluster import NoDatabase
+
 
 #: Seconds for a start, which is a tenth of that as a rule, and for an end.
 _START: Final = 30.0
 _END: Final = 5.0
-
-_ADMINISTRATOR: Final = "postgres"
-_DEBIAN: Final = "/usr/lib/postgresql"
-
-
-class NoDatabase(Exception):
-    """There is no PostgreSQL here, or it did not start; the text says which, and what to do."""
 
 
 class Database:
     """A running server, from `with` to its end. Its files are private, and gone afterwards."""
 
     def __init__(self) -> None:
-        self._programs = _programs()
-        self._as_whom, uid = _servant()
+        self._programs = cluster.programs()
+        self._as_whom, uid = cluster.servant()
         self._directory = Path(tempfile.mkdtemp(prefix="keyturn-db-"))
         os.chown(self._directory, uid, -1)
         self._password = secrets.token_hex(16)
@@ -43,7 +37,7 @@ class Database:
 
     def __enter__(self) -> Self:
         try:
-            self._make()
+            self._data = cluster.make(self._directory, self._password)
             for tries_left in (2, 1, 0):  # somebody may take the port in between
                 try:
                     self._start()
@@ -69,7 +63,7 @@ class Database:
     @property
     def administrator(self) -> str:
         """The URL of the superuser."""
-        return self.url(_ADMINISTRATOR, self._password)
+        return self.url(cluster.ADMINISTRATOR, self._password)
 
     def url(self, user: str, password: str) -> str:
         """The URL of a user."""
@@ -97,32 +91,12 @@ class Database:
     def _session(self) -> "Connection[Any]":
         return connect(self.administrator, autocommit=True, connect_timeout=5)
 
-    def _make(self) -> None:
-        first = self._directory / "password"
-        first.touch(mode=0o600)
-        first.write_text(self._password)
-        os.chown(first, self._directory.stat().st_uid, -1)
-        command = [self._programs[0], "-D", str(self._directory / "data"), f"--username={_ADMINISTRATOR}"]
-        command += [f"--pwfile={first}", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync"]
-        made = subprocess.run(  # noqa: S603  # a program of PostgreSQL's, fixed arguments, no shell
-            command,
-            cwd=self._directory,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_START,
-            check=False,
-            **self._as_whom,
-        )
-        first.unlink()
-        if made.returncode:
-            raise NoDatabase(f"initdb ended with status {made.returncode}: {_end_of(made.stderr)}")
-
     def _start(self) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self._port = probe.getsockname()[1]
         settings = {"port": self._port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off"}
-        command = [self._programs[1], "-D", str(self._directory / "data")]
+        command = [self._programs.postgres, "-D", str(self._data)]
         for name, value in settings.items():
             command += ["-c", f"{name}={value}"]
         with (self._directory / "log").open("wb") as log:
@@ -130,41 +104,7 @@ class Database:
                 command, cwd=self._directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **self._as_whom
             )
         deadline = time.monotonic() + _START
-        while not self._is_ready():
+        while not cluster.is_ready(self._data):
             if self._process.poll() is not None or time.monotonic() > deadline:
-                raise NoDatabase(f"PostgreSQL did not start: {_end_of((self._directory / 'log').read_bytes())}")
+                raise NoDatabase(f"PostgreSQL did not start: {cluster.end_of((self._directory / 'log').read_bytes())}")
             time.sleep(0.02)
-
-    def _is_ready(self) -> bool:
-        # The last line of this file is the server's own word for its state.
-        try:
-            return (self._directory / "data/postmaster.pid").read_text().split()[-1:] == ["ready"]
-        except OSError:
-            return False
-
-
-def _programs() -> Sequence[str]:
-    """Initdb and postgres.
-
-    Raises:
-        NoDatabase: they are not installed.
-    """
-    newest_first = sorted(Path(_DEBIAN).glob("*/bin"), reverse=True)
-    path = os.pathsep.join([os.environ.get("PATH", ""), *map(str, newest_first)])
-    found = [shutil.which(name, path=path) for name in ("initdb", "postgres")]
-    if not all(found):
-        raise NoDatabase("this demo needs PostgreSQL (initdb and postgres); on Debian: apt-get install postgresql")
-    return [name for name in found if name]
-
-
-def _servant() -> tuple[dict[str, Any], int]:
-    """As whom the server runs, which refuses to be root, and who owns its files."""
-    if os.getuid() != 0:
-        return {}, os.getuid()
-    known = {entry.pw_name: entry for entry in pwd.getpwall()}
-    entry = known.get("postgres") or known["nobody"]
-    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}, entry.pw_uid
-
-
-def _end_of(printed: bytes) -> str:
-    return " ".join(printed.decode(errors="replace").split())[-300:]

@@ -8,7 +8,7 @@ from ..display import lines
 from ..ending import Ended, Ending
 from ..scene import Scene
 from ..stage import ServiceDied
-from .database import NoDatabase
+from .cluster import NoDatabase
 from .load import Load
 from .stage import USERS, WORKERS, Stage, set_up
 

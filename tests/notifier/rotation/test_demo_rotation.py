@@ -5,11 +5,12 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from notifier.demo.rotation.database import Database, NoDatabase
+from notifier.demo.rotation import cluster
 
 
 pytestmark = pytest.mark.timeout(90)
@@ -18,8 +19,8 @@ pytestmark = pytest.mark.timeout(90)
 @pytest.fixture(scope="module", autouse=True)
 def installed():
     try:
-        Database().__exit__()
-    except NoDatabase as exc:
+        cluster.programs()
+    except cluster.NoDatabase as exc:
         pytest.skip(str(exc))
 
 
@@ -35,13 +36,11 @@ def demo(tmp_path, *args):
 
 
 @pytest.fixture
-def directory(tmp_path_factory):
-    """A directory that PostgreSQL's user can reach, too."""
-    made = tmp_path_factory.mktemp("demo")
-    for part in (made, *made.parents):
-        if part.stat().st_uid == os.getuid() and part.is_relative_to("/tmp") and part != Path("/tmp"):
-            part.chmod(0o711)
-    return made
+def directory():
+    """A directory that PostgreSQL's user can reach; below pytest's own, any other run of pytest would shut it again."""
+    with tempfile.TemporaryDirectory(prefix="keyturn-tests-") as made:
+        Path(made).chmod(0o711)
+        yield Path(made)
 
 
 def left(directory):
