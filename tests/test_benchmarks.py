@@ -12,6 +12,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
+# Runs of a program that imports all there is: slow where the machine is busy.
+pytestmark = pytest.mark.timeout(60)
+
 
 def bench(*arguments):
     ran = subprocess.run(
@@ -20,18 +23,24 @@ def bench(*arguments):
         env={**os.environ, "PYTHONWARNINGS": "error"},
         capture_output=True,
         text=True,
-        timeout=25,
+        timeout=50,
         check=False,
     )
     assert "" == ran.stderr
     return ran.stdout
 
 
-def test_groups_that_are_named_run_and_each_path_stands_beside_its_floor(tmp_path):
-    """The results are a list that tells for each path its figures, those of its floor, and whether the reach holds."""
-    bench("reading", "fencing", "pushing", "--quick", "--results", str(tmp_path / "made" / "results.json"))
-    told = json.loads((tmp_path / "made" / "results.json").read_text())
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    """The table and the results of a run of some groups."""
+    results = tmp_path_factory.mktemp("bench") / "made" / "results.json"
+    table = bench("reading", "fencing", "pushing", "--quick", "--results", str(results))
+    return table, json.loads(results.read_text())
 
+
+def test_groups_that_are_named_run_and_each_path_stands_beside_its_floor(ran):
+    """The results are a list that tells for each path its figures, those of its floor, and whether the reach holds."""
+    _, told = ran
     names = {row["name"] for row in told}
     assert {"secret.value / a slotted attribute", "the check, nothing new / an empty call"} <= names
     assert {"name", "ours", "beside", "ratio", "reach", "holds", "unit"} <= set(told[0])
@@ -50,10 +59,9 @@ def test_some_can_be_chosen(tmp_path):
     assert 3 == len(table.splitlines())
 
 
-def test_the_table_names_no_place_on_the_machine(tmp_path):
+def test_the_table_names_no_place_on_the_machine(ran):
     """The output can be pasted anywhere."""
-    table = bench("reading", "--quick", "--results", str(tmp_path / "results.json"))
-
+    table, _ = ran
     heads = next(line for line in table.splitlines() if line.startswith("path"))
     assert ["path", "beside", "median", "p99", "its median", "its p99", "ratio", "reach", "holds"] == re.split(
         r" {2,}", heads.strip()

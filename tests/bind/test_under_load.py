@@ -95,12 +95,16 @@ def _check(running, left):
     assert all(count.failures for count in bare), [str(count) for count in bare]
 
 
-KINDS = pytest.mark.parametrize("kind", [SingleUser, Alternating], ids=lambda kind: kind.__name__)
-SECONDS = pytest.mark.parametrize("seconds", [3.0, pytest.param(60.0, marks=pytest.mark.long)])
+def cases(short):
+    """Both ways to change a password for a minute in `make prove`; one of them for three seconds in each run."""
+    kinds = [(short, 3.0, ()), (SingleUser, 60.0, pytest.mark.long), (Alternating, 60.0, pytest.mark.long)]
+    found = [
+        pytest.param(kind, seconds, marks=marks, id=f"{kind.__name__}-{seconds}") for kind, seconds, marks in kinds
+    ]
+    return pytest.mark.parametrize(("kind", "seconds"), found)
 
 
-@SECONDS
-@KINDS
+@cases(SingleUser)
 @pytest.mark.timeout(150)
 def test_threads_fail_nothing_while_passwords_change(run, postgres, redis_server, kind, seconds):
     """SQLAlchemy, psycopg's pool and redis-py: no failure, no older connection, no larger pool; bare pools fail."""
@@ -110,8 +114,7 @@ def test_threads_fail_nothing_while_passwords_change(run, postgres, redis_server
     _check(*run(cases, kind, seconds))
 
 
-@SECONDS
-@KINDS
+@cases(Alternating)
 @pytest.mark.timeout(150)
 def test_tasks_fail_nothing_while_passwords_change(run, postgres, redis_server, kind, seconds):
     """The same in event loops, with asyncpg's pool too."""

@@ -31,7 +31,7 @@ def test_an_acknowledged_push_means_every_worker_serves_the_new_version(running,
 
 
 @pytest.mark.promise("acked means done")
-@pytest.mark.parametrize("mode", [binary, structured])
+@pytest.mark.parametrize("mode", [binary, pytest.param(structured, marks=pytest.mark.long)])
 def test_an_audit_entry_without_a_number_reaches_every_worker(running, mode):
     """Eventarc's entry says that a version came but not which; when it is answered, both workers serve it."""
     wired = running(kind=AsgiService, workers=2)

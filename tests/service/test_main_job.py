@@ -21,8 +21,14 @@ pytestmark = pytest.mark.timeout(60)
 @pytest.mark.promise("acked means done")
 @pytest.mark.parametrize(
     ("args", "workers"),
-    [((), 4), (GTHREAD, 2), (("--preload",), 2), ((*GTHREAD, "--preload"), 4), ((), 1), ((), 8)],
-    ids=["sync", "gthread", "sync-preload", "gthread-preload", "one", "eight"],
+    [
+        pytest.param((), 4, id="sync"),
+        pytest.param(GTHREAD, 2, id="gthread"),
+        pytest.param(("--preload",), 2, id="sync-preload"),
+        pytest.param((*GTHREAD, "--preload"), 4, id="gthread-preload"),
+        pytest.param((), 1, id="one"),
+        pytest.param((), 8, id="eight", marks=pytest.mark.long),
+    ],
 )
 def test_an_acknowledged_push_means_every_worker_serves_the_new_version(running, args, workers):
     """Once the push is acknowledged every worker answers with the new version, one fetch by number each."""
@@ -240,6 +246,7 @@ def test_what_an_authentic_sender_sends_and_nobody_can_read_is_acknowledged(shar
     assert "push_too_large" in shared.service.output()
 
 
+@pytest.mark.long  # the tests of reloads look there too
 @pytest.mark.parametrize("args", [(), ("--preload",)], ids=["plain", "preload"])
 def test_nothing_is_left_in_the_run_directory(running, args):
     """After a service has stopped, the run directory is empty."""
