@@ -112,7 +112,7 @@ class Stream:
             began = time.monotonic()
             try:
                 self._read()
-            except Exception as exc:  # noqa: BLE001  # the client raises its own, grpc's and google-auth's
+            except BaseException as exc:  # noqa: BLE001  # the client's, grpc's, google-auth's; or a greenlet's end
                 if not (passes(exc) or self._over.is_set()):
                     self._ended = exc
                     return

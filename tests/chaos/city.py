@@ -1,6 +1,7 @@
 """What a chaos run runs: a local cloud that can be restarted, instances that can be killed, and what is done."""
 
 import contextlib
+import math
 import os
 import signal
 import socket
@@ -156,8 +157,9 @@ class City:
     def kill_worker(self, act, *, of=None):
         pid = of or self._pick(self.instances[act.whom].pids(), act.chance)
         if pid:
-            self._disturb(act, f"worker {pid} killed").ended = time.monotonic()
-            os.kill(pid, signal.SIGKILL)
+            disturbed = self._disturb(act, f"worker {pid} killed", "killed")
+            _signal(pid, signal.SIGKILL)
+            disturbed.ended = time.monotonic()
 
     def kill_leader(self, act):
         self.kill_worker(act, of=self._leader(act.whom))
@@ -165,24 +167,23 @@ class City:
     def stop_worker(self, act, *, of=None):
         pid = of or self._pick(self.instances[act.whom].pids(), act.chance)
         if pid:
-            self._stop(act, [pid], f"worker {pid} stopped")
+            self._stop(act, [pid], f"worker {pid} stopped", "stopped")
 
     def stop_leader(self, act):
         self.stop_worker(act, of=self._leader(act.whom))
 
     def stop_instance(self, act):
         service = self.instances[act.whom]
-        self._stop(act, [*service.pids(), service.process.pid], "instance stopped")
+        self._stop(act, [*service.pids(), service.process.pid], "instance stopped", "stopped")
 
-    def _stop(self, act, pids, what):
-        disturbed = self._disturb(act, what)
+    def _stop(self, act, pids, what, kind):
+        disturbed = self._disturb(act, what, kind)
         for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
+            _signal(pid, signal.SIGSTOP)
 
         def go_on():
             for pid in pids:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGCONT)
+                _signal(pid, signal.SIGCONT)
             disturbed.ended = time.monotonic()
 
         self.later(act.seconds, go_on)
@@ -192,9 +193,9 @@ class City:
         with self._supervising:
             if service.process.poll() is None:
                 self._down[act.whom] = time.monotonic() + min(act.seconds, 2.0)
+                self._disturb(act, "instance killed", "instance")
                 os.killpg(service.process.pid, signal.SIGKILL)
                 service.process.wait(10)
-                self._disturb(act, "instance killed")
 
     def _supervise(self):
         """Start instances that have ended, as platforms do: by our hand, or because a worker could not start."""
@@ -203,13 +204,13 @@ class City:
                 with self._supervising:
                     if service.process.poll() is None or time.monotonic() < self._down.get(index, 0):
                         continue
-                    disturbed = Disturbance(index, "instance started anew", time.monotonic())
+                    disturbed = Disturbance(index, "instance started anew", "instance", time.monotonic())
                     self.disturbances.append(disturbed)
                     with contextlib.suppress(ProcessLookupError):
                         os.killpg(service.process.pid, signal.SIGKILL)  # its workers, if they outlived it
                     service.launch()
                 for one in self.disturbances:
-                    if one.instance == index and one.what.startswith("instance") and "stopped" not in one.what:
+                    if (one.instance, one.kind, one.ended) == (index, "instance", math.inf):
                         one.ended = time.monotonic() + START
 
     def restart_cloud(self, act):
@@ -243,8 +244,8 @@ class City:
                 file.flush()
         self.later(act.seconds, lambda: full.unlink(missing_ok=True))
 
-    def _disturb(self, act, what):
-        self.disturbances.append(Disturbance(act.whom, what, time.monotonic()))
+    def _disturb(self, act, what, kind):
+        self.disturbances.append(Disturbance(act.whom, what, kind, time.monotonic()))
         return self.disturbances[-1]
 
     @staticmethod
@@ -306,3 +307,8 @@ class City:
         """The ids of the subscriptions."""
         listed = self.cloud.subscriber().list_subscriptions(project=f"projects/{self.cloud.project}")
         return {one.name.rpartition("/")[2] for one in listed}
+
+
+def _signal(pid, what):
+    with contextlib.suppress(ProcessLookupError):  # it has just ended
+        os.kill(pid, what)

@@ -3,13 +3,13 @@
 import threading
 import time
 from dataclasses import dataclass
+from typing import ClassVar
 
 
 #: Seconds: longer than the longest stop, so that a request at a stopped worker is answered late, not failed.
 TIMEOUT = 10.0
-#: Seconds after a disturbance within which a request can still fail by it: a worker that was killed takes its
-#: connections with it, and a new one takes a moment to start.
-AFTER = 5.0
+#: Seconds that a process which was killed takes to end, on a machine that is busy with the run.
+ENDING = 0.5
 
 
 @dataclass(frozen=True)
@@ -24,19 +24,35 @@ class Failure:
 
 @dataclass
 class Disturbance:
-    """What the run itself did to an instance's processes; `ended` is infinity while it lasts."""
+    """What the run itself did to an instance's processes; `ended` is infinity while it lasts.
+
+    Args:
+        instance: which.
+        what: in words, for the report.
+        kind: "killed" or "stopped", a worker; "instance", all of them.
+        began: monotonic seconds.
+        ended: likewise.
+    """
 
     instance: int
     what: str
+    kind: str
     began: float
     ended: float = float("inf")
 
+    #: How a request ends whose worker is killed or stopped under it. Nobody listens only where all processes are gone.
+    ENDS: ClassVar = {
+        "killed": {"ConnectionResetError", "RemoteDisconnected", "IncompleteRead", "BrokenPipeError"},
+        "stopped": {"TimeoutError"},
+    }
+
     def explains(self, failure: Failure) -> bool:
-        """Whether a request can have failed by it."""
+        """Whether a request can have failed by it: it was under way, and it ended as such requests do."""
         return (
             failure.instance == self.instance
-            and failure.began <= self.ended + AFTER
+            and failure.began <= self.ended + ENDING
             and failure.ended >= self.began - 0.1
+            and (self.kind == "instance" or failure.why in self.ENDS[self.kind])
         )
 
 

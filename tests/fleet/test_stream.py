@@ -67,7 +67,7 @@ class Call:
 
     def __iter__(self):
         while (answer := self._coming.get(timeout=10)) is not None:
-            if isinstance(answer, Exception):
+            if isinstance(answer, BaseException):
                 raise answer
             yield answer
 
@@ -139,6 +139,7 @@ def test_a_stream_that_breaks_is_opened_again(server, stream, heard, end):
         (exceptions.NotFound("gone"), "missing"),
         (exceptions.PermissionDenied("no"), "denied"),
         (ValueError("closed channel"), None),
+        (SystemExit(), None),
     ],
 )
 def test_what_will_not_pass_is_told(server, stream, end, told):
