@@ -31,6 +31,8 @@ def told(what: str, exc: BaseException | None) -> HearingFailed:
 
     kind = type(exc).__name__
     match exc:
+        case HearingFailed():
+            return exc
         case exceptions.NotFound():
             return HearingFailed(f"cannot {what}: it, or the topic, does not exist", missing=True)
         case exceptions.Forbidden() | exceptions.Unauthorized():

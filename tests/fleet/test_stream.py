@@ -7,6 +7,7 @@ import pytest
 from google.api_core import exceptions
 from google.pubsub_v1.types import StreamingPullRequest, StreamingPullResponse
 
+from receiver.errors import HearingFailed
 from receiver.fleet.stream import Stream
 from receiver.knowledge import SECOND
 
@@ -140,6 +141,7 @@ def test_a_stream_that_breaks_is_opened_again(server, stream, heard, end):
         (exceptions.PermissionDenied("no"), "denied"),
         (ValueError("closed channel"), None),
         (SystemExit(), None),
+        (HearingFailed("cannot connect"), None),
     ],
 )
 def test_what_will_not_pass_is_told(server, stream, end, told):
@@ -148,6 +150,7 @@ def test_what_will_not_pass_is_told(server, stream, end, told):
     until(lambda: stream.failure, "it has ended")
 
     assert told is None or getattr(stream.failure, told)
+    assert stream.failure is end or not isinstance(end, HearingFailed)
     assert 1 == len(server.streams)
 
 
