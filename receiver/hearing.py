@@ -95,7 +95,7 @@ class Hearing:
             jitter=jitter,
         )
         return Fleet(
-            Subscriptions(full, project=self.project, spread=self.spread, jitter=jitter),
+            Subscriptions(full, project=self.project, spread=self.spread, clock=clock, jitter=jitter),
             inbox,
             whose=whose,
             voice=cache.voice,

@@ -7,7 +7,6 @@ than one lease, so it is asked for once, with the stream.
 
 import queue
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -27,10 +26,11 @@ _ANSWERS: Final = 1000
 _BEAT: Final = 30.0
 
 #: Seconds between the end of a stream that came to nothing and the next: jitter below this, doubling up to the cap.
-#: One that lasted for so long has worked, and is followed at once, since Pub/Sub ends streams as a matter of routine.
 _FIRST: Final = 0.25
 _CAP: Final = 10.0
-_LASTED: Final = 10.0
+#: A stream that lasted for so many seconds, longer than gRPC tries to connect, or that brought something, has worked:
+#: it is followed at once, since Pub/Sub ends streams as a matter of routine. Without one for as long there is trouble.
+_LASTED: Final = 25.0
 
 #: Seconds for the last answers to go out, and for the thread to end.
 _LAST: Final = 0.25
@@ -65,6 +65,7 @@ class Stream:
         subscription: the full name.
         lease: seconds within which each message is answered.
         heard: is given each message, on the stream's thread; must be quick.
+        clock: monotonic seconds.
         jitter: a number between 0 and 1 at each call.
 
     Raises:
@@ -78,23 +79,38 @@ class Stream:
         subscription: str,
         lease: int,
         heard: Callable[[Message], None],
+        clock: Callable[[], float],
         jitter: Callable[[], float],
     ) -> None:
         self._call = call
         self._subscription = subscription
         self._lease = lease
         self._heard = heard
+        self._clock = clock
         self._jitter = jitter
         self._answers: queue.SimpleQueue[tuple[str, bool] | None] = queue.SimpleQueue()
         self._over = threading.Event()
         self._running: Any = None
         self._ended: BaseException | None = None
+        self._worked = self._began = clock()
+        self._broke: BaseException | None = None
         self._thread = spawn(self._run, name="stream")
 
     @property
     def failure(self) -> HearingFailed | None:
         """Why it has ended for good; None while messages come, or are about to again."""
         return told("pull", self._ended) if self._ended is not None else None
+
+    @property
+    def trouble(self) -> HearingFailed | None:
+        """Why nothing has come for a while, though streams are opened again and again; None where that is not so."""
+        broke = self._broke
+        if broke is None or self._lasted() or self._clock() - self._worked < _LASTED:
+            return None
+        return told("pull", broke)
+
+    def _lasted(self) -> bool:
+        return self._clock() - self._began >= _LASTED
 
     def close(self) -> None:
         """End it, within a second or so; what was answered is told before."""
@@ -109,14 +125,19 @@ class Stream:
     def _run(self) -> None:
         pause = 0.0
         while not self._over.wait(pause):
-            began = time.monotonic()
+            self._began = self._clock()
             try:
                 self._read()
+                broke: BaseException = HearingFailed("cannot pull: the server ends its streams at once")
             except BaseException as exc:  # noqa: BLE001  # the client's, grpc's, google-auth's; or a greenlet's end
                 if not (passes(exc) or self._over.is_set()):
                     self._ended = exc
                     return
-            pause = self._pause(pause) if time.monotonic() - began < _LASTED else 0.0
+                broke = exc
+            if self._lasted() or self._worked > self._began:
+                self._worked, self._broke, pause = self._clock(), None, 0.0
+            else:
+                self._broke, pause = broke, self._pause(pause)
 
     def _pause(self, last: float) -> float:
         return min(_CAP, max(_FIRST, 2 * last)) * (0.5 + self._jitter() / 2)
@@ -128,6 +149,7 @@ class Stream:
             if self._over.is_set():  # `close` may have looked before
                 self._running.cancel()
             for answer in self._running:
+                self._worked, self._broke = self._clock(), None
                 for received in type(answer).pb(answer).received_messages:
                     self._heard(self._message(received))
         finally:

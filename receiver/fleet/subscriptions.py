@@ -41,14 +41,18 @@ class Subscriptions:
         topic: the full name of the topic.
         project: the project that the subscriptions belong to.
         spread: for how many seconds a message may wait here before its turn comes.
+        clock: monotonic seconds.
         jitter: a number between 0 and 1 at each call.
     """
 
-    def __init__(self, topic: str, *, project: str, spread: float, jitter: Callable[[], float]) -> None:
+    def __init__(
+        self, topic: str, *, project: str, spread: float, clock: Callable[[], float], jitter: Callable[[], float]
+    ) -> None:
         self.topic = topic
         self._project = project
         # Six seconds for the run before, as many for its own, and the rest for a machine that is busy.
         self._lease = ACK_DEADLINE + math.ceil(spread)
+        self._clock = clock
         self._jitter = jitter
         self._lock = threading.Lock()
         self._client: SubscriberClient | None = None
@@ -112,7 +116,9 @@ class Subscriptions:
         with as_failure("pull"):
             path = self._path(subscription)
             call = partial(self._stream, (("x-goog-request-params", f"subscription={path}"),))
-            return Stream(call, subscription=path, lease=self._lease, heard=heard, jitter=self._jitter)
+            return Stream(
+                call, subscription=path, lease=self._lease, heard=heard, clock=self._clock, jitter=self._jitter
+            )
 
     def _stream(self, metadata: tuple[tuple[str, str], ...], requests: Iterator[Any]) -> Any:
         return self._ready().streaming_pull(requests=requests, retry=None, timeout=None, metadata=metadata)

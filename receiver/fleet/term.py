@@ -103,7 +103,7 @@ class Term:
     @property
     def hearing(self) -> bool:
         """Whether messages come."""
-        return self._stream is not None
+        return self._stream is not None and self.trouble is None
 
     @property
     def subscription(self) -> str:
@@ -138,6 +138,7 @@ class Term:
                 # Somebody deleted it: it is made anew at once.
                 self._retry_at = now if failure.missing else self._retry_at
                 raise failure
+            self._heed(self._stream.trouble)
             self._keep(now)
         elif now >= self._retry_at and self._whose.id:
             self._open()
@@ -187,6 +188,12 @@ class Term:
             else:
                 alive += 1
         return alive
+
+    def _heed(self, trouble: HearingFailed | None) -> None:
+        """Say once that streams come to nothing; the messages wait, so nothing is missed when one works again."""
+        if trouble is not None and str(trouble) != str(self.trouble):
+            self._voice(logging.WARNING, "fleet_trouble", self.explain(trouble))
+        self.trouble = trouble
 
     def _failed(self, exc: HearingFailed) -> None:
         first, cap = (_DENIED_FIRST, _DENIED_CAP) if exc.denied else (_FIRST, _CAP)

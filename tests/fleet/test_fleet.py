@@ -304,7 +304,7 @@ def test_the_janitor_removes_what_the_dead_left(cloud, tmp_path, subscriptions, 
         jitter=lambda: 0,
     )
     terms = Term(
-        Subscriptions(cloud.topic(TOPIC), project=cloud.project, spread=0.0, jitter=lambda: 0.0),
+        Subscriptions(cloud.topic(TOPIC), project=cloud.project, spread=0.0, clock=time.monotonic, jitter=lambda: 0.0),
         taking,
         whose=whose,
         voice=Voice(),
@@ -360,7 +360,9 @@ def test_a_search_for_credentials_holds_up_nobody(monkeypatch):
     monkeypatch.setattr("receiver.fleet.subscriptions._connect", search)
     monkeypatch.setattr("receiver.fleet.subscriptions._CALL", 0.1)
     monkeypatch.setattr("receiver.fleet.subscriptions._FAREWELL", 0.1)
-    subscriptions = Subscriptions("projects/p/topics/t", project="p", spread=0.0, jitter=lambda: 0.0)
+    subscriptions = Subscriptions(
+        "projects/p/topics/t", project="p", spread=0.0, clock=time.monotonic, jitter=lambda: 0.0
+    )
 
     def use():
         with contextlib.suppress(HearingFailed):

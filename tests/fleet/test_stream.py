@@ -2,6 +2,7 @@
 
 import queue
 import threading
+from functools import partial
 
 import pytest
 from google.api_core import exceptions
@@ -86,9 +87,28 @@ def heard():
     return []
 
 
+class Clock:
+    """Seconds that a test moves."""
+
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
 @pytest.fixture
-def stream(server, heard):
-    stream = Stream(server, subscription=NAME, lease=60, heard=heard.append, jitter=lambda: 0.0)
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def open_stream(server, clock):
+    return partial(Stream, server, subscription=NAME, lease=60, clock=clock, jitter=lambda: 0.0)
+
+
+@pytest.fixture
+def stream(server, heard, open_stream):
+    stream = open_stream(heard=heard.append)
     until(lambda: server.streams and server.newest.sent, "it is opened")
     yield stream
     stream.close()
@@ -165,20 +185,42 @@ def test_what_was_answered_is_told_before_the_end(server, stream, heard):
     assert None is stream.failure
 
 
-def test_a_server_that_does_not_hear_the_end(server):
+def test_a_server_that_does_not_hear_the_end(server, open_stream):
     """A stream that the server keeps open is cancelled, so that nobody who leaves waits for it."""
     server.deaf = True
-    stream = Stream(server, subscription=NAME, lease=60, heard=lambda _: None, jitter=lambda: 0.0)
+    stream = open_stream(heard=lambda _: None)
     until(lambda: server.streams and server.newest.sent, "it is opened")
     stream.close()
     until(lambda: "keyturn-stream" not in {thread.name for thread in threading.enumerate()}, "it has ended")
 
 
-def test_an_idle_stream_says_that_somebody_is_there(server, monkeypatch):
+def test_an_idle_stream_says_that_somebody_is_there(server, open_stream, monkeypatch):
     """Pub/Sub ends streams on which nothing is sent; a request without anything in it keeps one open."""
     monkeypatch.setattr("receiver.fleet.stream._BEAT", 0.02)
-    stream = Stream(server, subscription=NAME, lease=60, heard=lambda _: None, jitter=lambda: 0.0)
+    stream = open_stream(heard=lambda _: None)
     until(lambda: server.streams and len(server.newest.sent) > 2, "it says so")
     stream.close()
 
     assert StreamingPullRequest() == server.newest.sent[1]
+
+
+@pytest.mark.parametrize("end", [None, exceptions.ServiceUnavailable("down")])
+def test_streams_that_come_to_nothing_are_trouble_after_a_while(server, stream, heard, clock, end):
+    """One break is routine; half a minute of them is said, until a stream brings something or lasts."""
+    server.newest.end(end)
+    until(lambda: len(server.streams) == 2, "it is opened again")
+    routine = stream.trouble
+    clock.now += 26.0
+    server.newest.end(exceptions.ServiceUnavailable("down"))  # it lasted, so it had worked
+    until(lambda: len(server.streams) == 3, "it is opened again")
+    lasted = stream.trouble
+    for count in (4, 5):
+        clock.now += 13.0
+        server.newest.end(end)
+        until(lambda count=count: len(server.streams) == count, "it is opened again")
+    trouble = stream.trouble
+    server.newest.give("1")
+    until(lambda: heard, "it came")
+
+    assert (None, None, None, None) == (routine, lasted, stream.trouble, stream.failure)
+    assert "cannot pull" in str(trouble)

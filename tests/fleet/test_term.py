@@ -1,12 +1,13 @@
 """A term of leadership under a Pub/Sub that fails: said once, tried again with jitter, and made up for."""
 
 import logging
+import threading
 import time
 
 import pytest
 
 from receiver.errors import HearingFailed
-from receiver.fleet.term import Term
+from receiver.fleet.term import LOOK, Term
 from receiver.telemetry import Voice
 
 from .waiting import until
@@ -25,7 +26,7 @@ class Clock:
 
 
 class Stream:
-    failure = None
+    failure = trouble = None
     closed = False
 
     def close(self):
@@ -153,6 +154,20 @@ def test_tries_are_put_off_with_full_jitter(begin, pubsub, clock):
         until(lambda: term._retry_at > clock(), "the next pause is known")
 
     assert [1, 2, 4, 8] == [round(pause) for pause in pauses]
+
+
+def test_streams_that_come_to_nothing_are_said_once(begin, pubsub, caplog):
+    """An outage of Pub/Sub shows in the log and the status; since messages wait meanwhile, nobody looks for any."""
+    term, calls = begin()
+    until(lambda: term.hearing, "it hears")
+    with caplog.at_level(logging.WARNING, "keyturn"):
+        pubsub.stream.trouble = HearingFailed("cannot pull: ServiceUnavailable (503)")
+        until(lambda: not term.hearing, "it has noticed")
+        threading.Event().wait(1.2 * LOOK)
+        pubsub.stream.trouble = None
+        until(lambda: term.hearing, "it hears again")
+
+    assert (1, [], 1) == (caplog.text.count("fleet_trouble"), calls, pubsub.opened)
 
 
 def test_the_end_closes_the_stream(begin, pubsub):
