@@ -28,11 +28,12 @@ from .entry import (
 from .errors import ValueRejected
 from .flight import Flight
 from .knowledge import Knowledge
+from .learning import told
 from .looking import Looking
 from .moments import Moments
 from .report import Report, Substitute, say_adopted, say_rested, say_substitute
 from .secret import HeldValue, Secret, cold, make_cold, make_hot, make_revoked
-from .step import step, told
+from .step import step
 from .supply import Supply
 from .telemetry import Field
 from .upstream import Surroundings, ask

@@ -18,6 +18,8 @@ PURE = {
     "audit",
     "knowledge",
     "entry",
+    "learning",
+    "plan",
     "step",
     "errors",
     "parsing",
@@ -49,7 +51,7 @@ ADAPTERS = {
 }
 
 #: Each module of the core, outermost last: a module imports only from those before it.
-ORDER = ["errors", "names", "tracecontext", "knowledge", "events", "audit", "entry", "step"]
+ORDER = ["errors", "names", "tracecontext", "knowledge", "events", "audit", "entry", "learning", "plan", "step"]
 
 
 def modules(package):

@@ -10,7 +10,7 @@ from .package import Change
 MUTATIONS: dict[str, list[Change]] = {
     "reads latest after an event": [
         (
-            "step.py",
+            "plan.py",
             "    return Access(str(number), entry.knowledge.boundary.stamp, pause, suspect, entry.knowledge.word(number))",
             '    asked = str(number) if suspect or entry.climb or entry.pin != LATEST or not entry.held else "latest"\n'
             "    return Access(asked, entry.knowledge.boundary.stamp, pause, suspect, entry.knowledge.word(number))",
@@ -31,10 +31,10 @@ MUTATIONS: dict[str, list[Change]] = {
         )
     ],
     "does not climb": [
-        ("step.py", "    return replace(entry, climb_due=True, suspect=entry.suspect or (Suspect(found.number, 0) if lower else None))", "    return replace(entry, suspect=entry.suspect or (Suspect(found.number, 0) if lower else None))")
+        ("learning.py", "    return replace(entry, climb_due=True, suspect=entry.suspect or (Suspect(found.number, 0) if lower else None))", "    return replace(entry, suspect=entry.suspect or (Suspect(found.number, 0) if lower else None))")
     ],
     "steps back without a climb": [
-        ("step.py", "    if back and entry.pin == LATEST and not entry.climbed:", "    if back and entry.pin == LATEST and entry.pin == 0:")
+        ("plan.py", "    if back and entry.pin == LATEST and not entry.climbed:", "    if back and entry.pin == LATEST and entry.pin == 0:")
     ],
     "the last arrival wins, not the last writer": [
         ("knowledge.py", "        if mine is None or value > mine:\n            merged[key]", "        if mine is None or value != mine:\n            merged[key]"),
@@ -44,10 +44,10 @@ MUTATIONS: dict[str, list[Change]] = {
         ("siblings.py", "        return [name for name in self._named(SOCKET) if name != self.member]", "        return [name for name in self._named(SOCKET) if name != self.member][1:]")
     ],
     "stamps reads now": [
-        ("step.py", "    stamp, end = began - CONSISTENCY_WINDOW, ", "    stamp, end = began, ")
+        ("learning.py", "    stamp, end = began - CONSISTENCY_WINDOW, ", "    stamp, end = began, ")
     ],
     "stamps a refusal now": [
-        ("step.py", "    stamp = max(access.known.stamp if access.known is not None else 0, _seen(entry, now))", "    stamp = now")
+        ("learning.py", "    stamp = max(access.known.stamp if access.known is not None else 0, _seen(entry, now))", "    stamp = now")
     ],
     "takes an outage for a refusal": [
         ("upstream.py", "        return Heard(Failed(transient=exc.transient), trouble=str(exc))\n    except ConfigurationError", "        return Heard(Refused(access, began), trouble=str(exc))\n    except ConfigurationError")
@@ -86,7 +86,7 @@ MUTATIONS: dict[str, list[Change]] = {
         )
     ],
     "does not look again after a fetch": [
-        ("step.py", "            return replace(entry, held=held)\n        case Rejected", "            return replace(entry, held=held, failure=Failed(transient=False))\n        case Rejected")
+        ("learning.py", "            return replace(entry, held=held)\n        case Rejected", "            return replace(entry, held=held, failure=Failed(transient=False))\n        case Rejected")
     ],
     "a flight that ends does not see what was told meanwhile": [
         ("live.py", "    def tell(self, news: Knowledge) -> None:\n", "    def tell(self, news: Knowledge) -> None:\n        if self._flight is not None:\n            return\n")
@@ -123,10 +123,10 @@ MUTATIONS: dict[str, list[Change]] = {
         ("knowledge.py", "        if destroyed > self.boundary.stamp and not added_since:", "        if destroyed > 0 and not added_since:")
     ],
     "a late creation voids what was read": [
-        ("step.py", "entry.current and entry.knowledge.word(entry.held.number) is not None:", "entry.current:"),
+        ("plan.py", "entry.current and entry.knowledge.word(entry.held.number) is not None:", "entry.current:"),
     ],
     "a refusal refutes what came meanwhile": [
-        ("step.py", "access.known.stamp if access.known is not None else 0, _seen(entry, now))", "w.stamp if (w := entry.knowledge.word(number)) else 0, _seen(entry, now))")
+        ("learning.py", "access.known.stamp if access.known is not None else 0, _seen(entry, now))", "w.stamp if (w := entry.knowledge.word(number)) else 0, _seen(entry, now))")
     ],
     "a request waits for each of its reasons": [
         ("worker.py", "        patience = until - self._clock()", "        patience = CATCH_UP")
