@@ -12,8 +12,9 @@ from contextlib import suppress
 from typing import Any, Final
 
 from .errors import UnreadablePush
-from .events import EventType, SecretEvent, alias_map, an_object, cut, nanoseconds
+from .events import EventType, SecretEvent, cut
 from .names import SecretName, VersionName
+from .reading import alias_map, an_object, nanoseconds
 
 
 #: Of global and regional secrets alike; the resource's name says which it is.

@@ -17,8 +17,8 @@ from .events import (
     decode_push,
     decode_unwrapped,
     decode_wrapped,
-    parsed,
 )
+from .reading import parsed
 from .tracecontext import from_headers
 
 

@@ -7,18 +7,17 @@ What an event says is logged, so a `SecretEvent` holds only names, numbers and w
 """
 
 import base64
-import json
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, TypeVar
 
 from .errors import UnreadablePush
 from .knowledge import SECOND, Claim, Knowledge
 from .names import SecretName, VersionName
+from .reading import alias_map, an_object, nanoseconds, parsed
 from .tracecontext import TraceContext, from_traceparent
 
 
@@ -27,11 +26,6 @@ MAX_BODY: Final = 64 * 1024
 
 #: No event may claim to be later than its publication by more than this, or one bad clock would win for ever.
 FUTURE_SLACK: Final = 60 * SECOND
-
-_TIMESTAMP = re.compile(
-    r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)",
-    re.ASCII,
-)
 
 #: Of other forms neither a type nor an id is repeated in the log.
 _TYPE = re.compile(r"[A-Z][A-Z_]{2,63}")
@@ -43,9 +37,6 @@ OTHER_FORM: Final = "an event of another form"
 _ATTRIBUTES: Final = ("eventType", "secretId", "versionId", "timestamp", "googclient_traceparent")
 MESSAGE_ID_HEADER: Final = "x-goog-pubsub-message-id"
 PUBLISH_TIME_HEADER: Final = "x-goog-pubsub-publish-time"
-
-#: A version's number is an int64.
-_LARGEST_NUMBER: Final = 2**63 - 1
 
 
 class EventType(StrEnum):
@@ -199,62 +190,10 @@ def decode_message(attributes: Mapping[str, str], data: bytes, *, message_id: st
     return _event(attributes, data, message_id=message_id, published=published)
 
 
-def nanoseconds(timestamp: object) -> int:
-    """Read an RFC 3339 time with any offset, to the nanosecond.
-
-    `datetime` keeps six digits only, which would make ties of what is not one.
-
-    Raises:
-        UnreadablePush: `timestamp` is anything else.
-    """
-    found = _TIMESTAMP.fullmatch(timestamp) if isinstance(timestamp, str) else None
-    if found is None:
-        raise UnreadablePush("a time is not of the form 2026-10-02T06:03:43.549786-07:00")
-    seconds, fraction, offset = found.groups()
-    try:
-        whole = datetime.fromisoformat(seconds + offset.replace("Z", "+00:00")).timestamp()
-    except (ValueError, OverflowError):
-        raise UnreadablePush("a time that no calendar has") from None
-    return int(whole) * SECOND + int((fraction or "").ljust(9, "0"))
-
-
 def cut(claimed: int, *, published: int) -> tuple[int, bool]:
     """Return the time to believe of an event that claims a time, and whether that had to be cut."""
     latest = published + FUTURE_SLACK
     return min(claimed, latest), claimed > latest
-
-
-def alias_map(secret: Mapping[str, Any]) -> dict[str, int] | None:
-    """Read all aliases of a Secret as JSON; None where they cannot be read."""
-    try:
-        aliases = an_object(secret.get("versionAliases", {}), "versionAliases")
-        numbers = {alias: int(number) for alias, number in aliases.items()}  # int64 is a string in proto3 JSON
-    except (UnreadablePush, TypeError, ValueError, OverflowError):
-        return None
-    return numbers if all(1 <= number <= _LARGEST_NUMBER for number in numbers.values()) else None
-
-
-def parsed(raw: bytes | str, what: str) -> object:
-    """Parse JSON.
-
-    Raises:
-        UnreadablePush: it is none.
-    """
-    try:
-        return json.loads(raw)
-    except (ValueError, RecursionError):
-        raise UnreadablePush(f"the {what} is not JSON") from None
-
-
-def an_object(value: object, what: str) -> dict[str, Any]:
-    """Return `value`, which must be a JSON object.
-
-    Raises:
-        UnreadablePush: it is none.
-    """
-    if not isinstance(value, dict):
-        raise UnreadablePush(f"the {what} is not a JSON object")
-    return value
 
 
 def _event(attributes: Mapping[str, str], data: bytes, *, message_id: object, published: int) -> SecretEvent:

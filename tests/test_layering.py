@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 PURE = {
     "names",
     "tracecontext",
+    "reading",
     "events",
     "audit",
     "knowledge",
@@ -51,7 +52,19 @@ ADAPTERS = {
 }
 
 #: Each module of the core, outermost last: a module imports only from those before it.
-ORDER = ["errors", "names", "tracecontext", "knowledge", "events", "audit", "entry", "learning", "plan", "step"]
+ORDER = [
+    "errors",
+    "names",
+    "tracecontext",
+    "knowledge",
+    "reading",
+    "events",
+    "audit",
+    "entry",
+    "learning",
+    "plan",
+    "step",
+]
 
 
 def modules(package):

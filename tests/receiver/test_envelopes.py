@@ -9,9 +9,10 @@ import pytest
 
 from receiver.envelopes import read_event
 from receiver.errors import UnreadablePush
-from receiver.events import FUTURE_SLACK, EventType, nanoseconds
+from receiver.events import FUTURE_SLACK, EventType
 from receiver.knowledge import LATEST, Knowledge
 from receiver.names import SecretName
+from receiver.reading import nanoseconds
 from tests.envelopes import (
     ADD,
     AUDIT,

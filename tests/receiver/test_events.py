@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from receiver.errors import UnreadablePush
-from receiver.events import FUTURE_SLACK, MAX_BODY, EventType, decode_push, nanoseconds
+from receiver.events import FUTURE_SLACK, MAX_BODY, EventType, decode_push
 from receiver.knowledge import LATEST, Claim, Knowledge, Word
 from receiver.names import SecretName
+from receiver.reading import nanoseconds
 
 
 SECRET = "projects/82150720798/secrets/X"
