@@ -24,9 +24,10 @@ _PARENT = "projects/local-project"
 # What `keyturn dev` has imported once it is ready.
 _IMPORTS = """
 from notifier import cli, signals
-from notifier.local.lean import without_clients
-without_clients()
-from notifier.local import dev
+from notifier.local.lean import uncollected, without_clients
+with uncollected():
+    without_clients()
+    from notifier.local import dev
 """
 _DEV = (sys.executable, "-m", "notifier", "dev", "--json")
 

@@ -117,13 +117,14 @@ def dev(
 
     with held_signals():
         try:
-            from .local.lean import without_clients
+            from .local.lean import uncollected, without_clients
 
-            without_clients()
-            from .local import dev_faults
-            from .local.cloud import LocalCloud
-            from .local.dev import UNUSABLE, Teller, run
-            from .local.rpc import PortInUse
+            with uncollected():
+                without_clients()
+                from .local import dev_faults
+                from .local.cloud import LocalCloud
+                from .local.dev import UNUSABLE, Teller, run
+                from .local.rpc import PortInUse
         except ModuleNotFoundError as exc:
             raise _missing(exc) from exc
         tell = Teller(sys.stderr, wall=time.time, project=project)  # noqa: TID251 - the command's wall time comes from here

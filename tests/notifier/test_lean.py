@@ -8,11 +8,13 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 CODE = """
-import sys
-from notifier.local.lean import without_clients
+import gc, sys
+from notifier.local.lean import uncollected, without_clients
 
-without_clients()
-from notifier.local.cloud import LocalCloud
+with uncollected():
+    without_clients()
+    from notifier.local.cloud import LocalCloud
+assert gc.isenabled()
 
 with LocalCloud(project="demo") as cloud:
     cloud.create_secret("db", b"value", topic="news")
