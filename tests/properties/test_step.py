@@ -140,7 +140,7 @@ actions = st.lists(
 
 
 @given(actions, st.data())
-@settings(max_examples=500)
+@settings(max_examples=settings.default.max_examples * 2)
 def test_every_schedule_of_events_ends_at_the_truth(history, data):
     """Events in any order, doubled, some told while a fetch is under way: the highest usable version is served."""
     model = with_versions("enabled", "enabled")

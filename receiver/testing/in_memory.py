@@ -1,78 +1,29 @@
-"""For the tests of services that use keyturn: a Secret Manager in memory, and pushes without a network.
+"""A Secret Manager in memory: a source that answers as the real one does, and fails where it is told to."""
 
-    source = InMemorySource({"API_KEY": "one"})
-    cache = SecretCache("any-project", source=source)
-    key = cache.secret("API_KEY")
-    rotate(cache, source, "API_KEY", "two")
-    assert key.value == "two"
-
-Nothing here belongs in production, and nothing here needs more than the standard library.
-"""
-
-import base64
-import json
 import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from enum import Enum
+from dataclasses import replace
 from itertools import count
-from typing import Any, Final
+from typing import Final
 
-from .cache import SecretCache
-from .errors import AccessFailed, VersionMissing, VersionRefused
-from .events import EventType, decode_push
-from .knowledge import SECOND
-from .names import SecretName, VersionName
-from .source import Payload
+from ..errors import AccessFailed
+from ..events import EventType
+from ..names import SecretName, VersionName
+from ..source import Payload
+from .announced import announcement
+from .history import Lag, Moment, State, Version, accessible
 
 
 #: As Google: a value has one byte at least and this many at most.
 LARGEST: Final = 64 * 1024
 
-#: How long one announced change may take, in seconds: as long as a push.
-_DEADLINE: Final = 6.0
-
 Named = str | SecretName
 """A secret by its id (a global one), by its full resource name, or by a handle's `name`."""
 
 _numbers = count(1)
-
-
-class _State(Enum):
-    ENABLED = "enabled"
-    DISABLED = "disabled"
-    DESTROYED = "destroyed"
-
-
-@dataclass(frozen=True, slots=True)
-class _Version:
-    data: bytes = field(repr=False)
-    state: _State = _State.ENABLED
-
-
-@dataclass(frozen=True, slots=True)
-class _Secret:
-    """A secret at one moment; version N stands at N - 1."""
-
-    versions: tuple[_Version, ...] = ()
-    aliases: Mapping[str, int] = field(default_factory=dict)
-
-    def number(self, version: str) -> int:
-        """The number that `version` says; 0 where it says none that exists."""
-        if version == "latest":
-            return len(self.versions)
-        number = int(version) if version.isdecimal() else self.aliases.get(version, 0)
-        return number if number <= len(self.versions) else 0
-
-
-@dataclass(slots=True)
-class _Lag:
-    change: int
-    numbers: bool
 
 
 class InMemorySource:
@@ -100,8 +51,8 @@ class InMemorySource:
         self.project_number = project_number or f"9{os.getpid():07}{next(_numbers):06}"
         self._wall = wall
         self._changed = threading.Condition()
-        self._history: dict[SecretName, list[_Secret]] = {}
-        self._lags: dict[SecretName, _Lag] = {}
+        self._history: dict[SecretName, list[Moment]] = {}
+        self._lags: dict[SecretName, Lag] = {}
         self._failures: deque[tuple[SecretName | None, Exception]] = deque()
         self._blocked: set[SecretName | None] = set()
         self._held_up = 0
@@ -125,7 +76,9 @@ class InMemorySource:
             self._calls.append((name.secret, version))
             self._wait(mine, version, timeout)
             self._fail(mine)
-            number = self._find(mine, version)
+            number = accessible(
+                self._history.get(mine, [Moment()]), self._lags.get(mine), version, what=f"{mine}/versions/{version}"
+            )
             return Payload(VersionName(mine, number), self._history[mine][-1].versions[number - 1].data)
 
     def after_fork(self) -> None:
@@ -147,10 +100,10 @@ class InMemorySource:
             raise ValueError(f"{mine.secret}: Secret Manager takes values of 1 to {LARGEST} bytes only")
         with self._changed:
             if mine not in self._history:
-                self._history[mine] = [_Secret()]
+                self._history[mine] = [Moment()]
                 self._tell(EventType.CREATE, mine)
             secret = self._history[mine][-1]
-            self._history[mine].append(replace(secret, versions=(*secret.versions, _Version(kept))))
+            self._history[mine].append(replace(secret, versions=(*secret.versions, Version(kept))))
             number = len(secret.versions) + 1
             self._tell(EventType.ADD, mine, number)
             return number
@@ -161,7 +114,7 @@ class InMemorySource:
         Raises:
             ValueError: it does not exist, or is destroyed.
         """
-        self._move(name, number, _State.ENABLED, EventType.ENABLE)
+        self._move(name, number, State.ENABLED, EventType.ENABLE)
 
     def disable(self, name: Named, number: int) -> None:
         """Make a version inaccessible until it is enabled.
@@ -169,7 +122,7 @@ class InMemorySource:
         Raises:
             ValueError: it does not exist, or is destroyed.
         """
-        self._move(name, number, _State.DISABLED, EventType.DISABLE)
+        self._move(name, number, State.DISABLED, EventType.DISABLE)
 
     def destroy(self, name: Named, number: int) -> None:
         """Destroy a version's value for good.
@@ -177,7 +130,7 @@ class InMemorySource:
         Raises:
             ValueError: it does not exist, or is destroyed.
         """
-        self._move(name, number, _State.DESTROYED, EventType.DESTROY)
+        self._move(name, number, State.DESTROYED, EventType.DESTROY)
 
     def delete(self, name: Named) -> None:
         """Delete a secret with all its versions; one of that name that is added later counts from 1 again.
@@ -220,7 +173,7 @@ class InMemorySource:
         with self._changed:
             mine = self._existing(name)
             # However far behind, a secret that has versions answers with its first rather than with nothing.
-            self._lags[mine] = _Lag(max(1, len(self._history[mine]) - 1 - changes), numbers)
+            self._lags[mine] = Lag(max(1, len(self._history[mine]) - 1 - changes), numbers)
 
     def catch_up(self, name: Named) -> None:
         """Let everything answer as things are."""
@@ -292,33 +245,16 @@ class InMemorySource:
                 self._failures.remove(failure)
                 raise failure[1].with_traceback(None)
 
-    def _find(self, name: SecretName, version: str) -> int:
-        what = f"{name}/versions/{version}"
-        history = self._history.get(name, [_Secret()])
-        lag = self._lags.get(name)
-        now = history[-1]
-        seen = history[lag.change] if lag is not None else now
-        number = (now if version.isdecimal() else seen).number(version)
-        if not number:
-            raise VersionMissing(f"{what} does not exist")
-        state = now.versions[number - 1].state
-        lags = lag is not None and (lag.numbers or not version.isdecimal()) and number <= len(seen.versions)
-        if lags and state is not _State.DESTROYED:
-            state = seen.versions[number - 1].state
-        if state is not _State.ENABLED:
-            raise VersionRefused(f"{what} is {state.value}", destroyed=state is _State.DESTROYED)
-        return number
-
-    def _move(self, name: Named, number: int, state: _State, event: EventType) -> None:
+    def _move(self, name: Named, number: int, state: State, event: EventType) -> None:
         with self._changed:
             mine = self._existing(name)
             secret = self._history[mine][-1]
             if not 1 <= number <= len(secret.versions):
                 raise ValueError(f"{mine.secret} has no version {number}")
             version = secret.versions[number - 1]
-            if version.state is _State.DESTROYED:
+            if version.state is State.DESTROYED:
                 raise ValueError(f"version {number} of {mine.secret} is destroyed, which nothing undoes")
-            moved = _Version(b"" if state is _State.DESTROYED else version.data, state)
+            moved = Version(b"" if state is State.DESTROYED else version.data, state)
             versions = (*secret.versions[: number - 1], moved, *secret.versions[number:])
             self._history[mine].append(replace(secret, versions=versions))
             self._tell(event, mine, number)
@@ -327,46 +263,4 @@ class InMemorySource:
         self, event: EventType, name: SecretName, number: int | None = None, *, aliases: Mapping[str, int] | None = None
     ) -> None:
         self._stamp = max(self._wall(), self._stamp + 1)
-        attributes = {
-            "eventType": event.value,
-            "dataFormat": "JSON_API_V1",
-            "secretId": name.path,
-            "timestamp": _rfc3339(self._stamp),
-        }
-        body: dict[str, Any] = {"name": name.path}
-        if number is not None:
-            attributes["versionId"] = body["name"] = f"{name.path}/versions/{number}"
-        if aliases is not None:
-            body["versionAliases"] = {alias: str(target) for alias, target in aliases.items()}
-        message = {
-            "attributes": attributes,
-            "data": base64.b64encode(json.dumps(body).encode()).decode(),
-            "messageId": str(self._stamp),
-            "publishTime": _rfc3339(self._stamp),
-        }
-        subscription = f"projects/{self.project_number}/subscriptions/in-memory"
-        self._news.append(json.dumps({"message": message, "subscription": subscription}).encode())
-
-
-def push(source: InMemorySource, *caches: SecretCache) -> None:
-    """Tell each cache what has changed in the source since the last push, as Pub/Sub would, and wait until it is done.
-
-    What a push cannot mend stays as it is in production: the last good value serves, and the log says why.
-    """
-    for body in source.pushes():
-        event = decode_push(body, received=0)
-        news = event.knowledge()
-        for cache in caches:
-            if event.secret is not None and news is not None:
-                cache.announce(event.secret, news, deadline=time.monotonic() + _DEADLINE)
-
-
-def rotate(cache: SecretCache, source: InMemorySource, name: Named, data: str | bytes) -> int:
-    """Add a version and push it to the cache, with all that has not been pushed yet; return its number."""
-    number = source.add(name, data)
-    push(source, cache)
-    return number
-
-
-def _rfc3339(stamp: int) -> str:
-    return f"{datetime.fromtimestamp(stamp // SECOND, UTC):%Y-%m-%dT%H:%M:%S}.{stamp % SECOND:09}Z"
+        self._news.append(announcement(event, name, number, aliases=aliases, stamp=self._stamp))
