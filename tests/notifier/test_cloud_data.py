@@ -142,13 +142,14 @@ def test_a_full_disk(place, wall):
 
     with restarted(place, wall) as cloud:
         client = cloud.secret_manager_client()
-        db = cloud.create_secret("db")
+        db = cloud.create_secret("db", topic="news")
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, hard))
         try:
             with pytest.raises(exceptions.ServiceUnavailable, match="The change could not be kept"):
                 fill(client, db)
             assert client.get_secret(name=db)
+            assert 1 == len(list(cloud.publisher().list_topics(project="projects/demo", retry=None, timeout=5)))
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         full = len(kept)
