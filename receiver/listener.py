@@ -18,17 +18,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
-from .knowledge import Knowledge
-from .names import SecretName
+from .jobs import FAILED, Apply, Jobs, send
 from .telemetry import entry
 from .wire import decode
 
-
-Apply = Callable[[SecretName, Knowledge], bool]
-
-HEARD: Final = b'{"heard": true}\n'
-APPLIED: Final = b'{"applied": true}\n'
-FAILED: Final = b'{"applied": false}\n'
 
 #: How often a worker that is busy says that it is there, seconds: several times in the second after which it would
 #: count as lagging.
@@ -42,8 +35,6 @@ _SLOWEST: Final = 5.0
 #: struct ucred: pid, uid, gid [unix(7)].
 _CREDENTIALS: Final = struct.Struct("3i")
 
-_NO_WAIT: Final = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
-
 
 @dataclass(slots=True)
 class _Reading:
@@ -53,30 +44,12 @@ class _Reading:
     so_far: bytearray = field(default_factory=bytearray)
 
 
-@dataclass(slots=True)
-class _Work:
-    """What is to be applied next for one secret, and who waits to hear of it."""
-
-    knowledge: Knowledge
-    waiting: list[socket.socket]
-
-
-@dataclass(slots=True)
-class _Job:
-    """One secret that a thread is busy with: those who wait for the present run, and the next run."""
-
-    waiting: list[socket.socket] = field(default_factory=list)
-    following: _Work | None = None
-
-
 class Listener:
     """Hear the siblings on a listening socket, in a daemon thread of its own.
 
     Args:
         listening: a bound, listening Unix stream socket; closed by `stop` and `abandon`.
-        apply: merges what was told and does what follows from it; True when this worker now serves it. Called in
-            short-lived daemon threads, at most one at a time for a secret; what is told meanwhile is merged into one
-            more call.
+        apply: see `Jobs`.
         idle: called about each second, and when all that was told has been applied, unless something is under way.
         tick: called about each second, in the listening thread, so it must be quick.
         clock: the time, seconds.
@@ -92,12 +65,10 @@ class Listener:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._listening = listening
-        self._apply = apply
+        self._jobs = Jobs(apply, idle=idle)
         self._idle = idle
         self._on_tick = tick
         self._clock = clock
-        self._lock = threading.Lock()
-        self._jobs: dict[SecretName, _Job] = {}
         self._reading: dict[socket.socket, _Reading] = {}
         self._stopping = False
         self._wake, self._waker = socket.socketpair()
@@ -125,27 +96,19 @@ class Listener:
     def abandon(self) -> None:
         """In a forked child: close our copies of the parent's sockets, so that its death shows as end of file."""
         self._stopping = True
-        self._lock = threading.Lock()
+        self._jobs.after_fork()
         self._close()
 
     def _close(self) -> None:
-        with self._lock:
-            waiting = [peer for job in self._jobs.values() for peer in _all_waiting(job)]
-            # Their threads go on and find nobody to tell.
-            for job in self._jobs.values():
-                job.waiting = []
-                if job.following is not None:
-                    job.following.waiting = []
-        for end in [self._listening, self._wake, self._waker, *self._reading, *waiting]:
+        self._jobs.drop()
+        for end in [self._listening, self._wake, self._waker, *self._reading]:
             end.close()
 
     def _run(self) -> None:
         next_beat = next_tick = self._clock()
         while not self._stopped():
-            with self._lock:
-                busy = bool(self._jobs)
             now = self._clock()
-            due = min(next_tick, next_beat) if busy else next_tick
+            due = min(next_tick, next_beat) if self._jobs.busy else next_tick
             try:
                 for key, _ in self._selector.select(max(0.0, due - now)):
                     self._serve(key.fileobj)
@@ -156,7 +119,7 @@ class Listener:
             now = self._clock()
             if now >= next_beat:
                 next_beat = now + BEAT
-                self._beat()
+                self._jobs.beat()
             if now >= next_tick:
                 next_tick = now + TICK
                 self._tick(now)
@@ -218,99 +181,23 @@ class Listener:
             name, knowledge = decode(line)
         except ValueError:
             entry(logging.WARNING, "sibling_unreadable", "a sibling worker of another version cannot be understood")
-            _send(peer, FAILED)
+            send(peer, FAILED)
             peer.close()
             return
-        _send(peer, HEARD)
-        with self._lock:
-            job = self._jobs.get(name)
-            if job is not None:
-                _queue(job, knowledge, peer)
-                return
-            self._jobs[name] = job = _Job(following=_Work(knowledge, [peer]))
-        try:
-            threading.Thread(target=self._work, args=(name, job), name="keyturn-apply", daemon=True).start()
-        except RuntimeError:  # out of threads, or the interpreter is going down
-            self._give_up(name, job)
-
-    def _give_up(self, name: SecretName, job: _Job) -> None:
-        with self._lock:
-            del self._jobs[name]
-            _answer(_all_waiting(job), FAILED)
-
-    def _work(self, name: SecretName, job: _Job) -> None:
-        while True:
-            with self._lock:
-                work, job.following = job.following, None
-                if work is None:
-                    del self._jobs[name]
-                    idle = not self._jobs
-                    break
-                job.waiting = work.waiting
-            answer = APPLIED if self._applied(name, work.knowledge) else FAILED
-            with self._lock:
-                _answer(job.waiting, answer)
-                job.waiting = []
-        if idle:
-            self._idle()
-
-    def _applied(self, name: SecretName, knowledge: Knowledge) -> bool:
-        try:
-            return self._apply(name, knowledge)
-        except Exception as exc:  # noqa: BLE001  # whatever it is, the sibling that waits is answered
-            entry(
-                logging.ERROR,
-                "sibling_apply_failed",
-                "what a sibling worker told could not be applied",
-                secret=name.path,
-                error=type(exc).__name__,
-            )
-            return False
-
-    def _beat(self) -> None:
-        with self._lock:
-            for job in self._jobs.values():
-                for peer in _all_waiting(job):
-                    _send(peer, HEARD)
+        self._jobs.take(name, knowledge, peer)
 
     def _tick(self, now: float) -> None:
         for peer, reading in list(self._reading.items()):
             if now - reading.since > _SLOWEST:
                 self._forget(peer)
                 peer.close()
-        with self._lock:
-            idle = not self._jobs and not self._reading
-        if idle:
+        if not self._jobs.busy and not self._reading:
             self._idle()
         if self._on_tick is not None:
             try:
                 self._on_tick()
             except Exception as exc:  # noqa: BLE001  # the listener outlives whatever is due
                 entry(logging.ERROR, "tick_failed", "what was due could not be done", error=type(exc).__name__)
-
-
-def _queue(job: _Job, knowledge: Knowledge, peer: socket.socket) -> None:
-    if job.following is None:
-        job.following = _Work(knowledge, [peer])
-    else:
-        job.following.knowledge = job.following.knowledge.merge(knowledge)
-        job.following.waiting.append(peer)
-
-
-def _all_waiting(job: _Job) -> list[socket.socket]:
-    return job.waiting + (job.following.waiting if job.following is not None else [])
-
-
-def _answer(peers: list[socket.socket], line: bytes) -> None:
-    for peer in peers:
-        _send(peer, line)
-        peer.close()
-
-
-def _send(peer: socket.socket, line: bytes) -> None:
-    """Send a line that fits into the socket's buffer; a peer that is gone or reads nothing does not hear it."""
-    with suppress(OSError):
-        peer.send(line, _NO_WAIT)
 
 
 def _is_ours(peer: socket.socket) -> bool:

@@ -19,8 +19,9 @@ from typing import Final
 
 from .board import Board
 from .errors import BoardError, ConfigurationError
+from .jobs import Apply
 from .knowledge import Knowledge
-from .listener import Apply, Listener
+from .listener import Listener
 from .locks import LAG, LIFE, SOCKET, UNBORN, SignOfLife, bury
 from .names import SecretName
 from .relay import Confirmations, Relay
