@@ -35,6 +35,10 @@ class SigningKey:
     @property
     def private(self) -> "RSAPrivateKey":
         """The private half."""
+        return self.make()
+
+    def make(self) -> "RSAPrivateKey":
+        """Make it, unless that is done."""
         with self._making:
             if self._key is None:
                 # Not at start, nor on a thread: the import and the making, which lets no other thread run meanwhile,
@@ -83,6 +87,10 @@ class Issuer:
         self._minted: dict[tuple[str, str], tuple[float, str]] = {}
         self._fetches = 0
         self._failing = 0
+
+    def make_key(self) -> None:
+        """Make the key that signs now, unless that is done; else whoever needs it first waits for it."""
+        self._keys[-1].make()
 
     @property
     def kid(self) -> str:

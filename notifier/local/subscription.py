@@ -210,6 +210,8 @@ class Subscription:
             # [documented]: without an audience, the endpoint itself is.
             audience = config.oidc_token.audience or config.push_endpoint
             email = config.oidc_token.service_account_email
+            # The first push is not to wait for it.
+            self._shared.issuer.make_key()
 
             def token() -> str:
                 signed = self._shared.issuer.token(audience=audience, email=email)
