@@ -147,6 +147,10 @@ class Term:
         labels = self._labels()
         name = self.subscription
         self._subscriptions.open(name, labels=labels, now=self._wall())
+        if self._over.is_set():
+            # Whoever left last may have deleted it before it was made. Who still hears by it makes it anew.
+            self._subscriptions.delete(name)
+            return
         self._stream = self._subscriptions.pull(name, self._inbox.put)
         self.trouble, self._failures = None, 0
         now = self._clock()

@@ -24,7 +24,8 @@ from .schedule import SECRETS
 TOPIC = "secret-events"
 #: Seconds that an instance may take to start, on a machine that is busy with the run.
 START = 15.0
-ENVIRONMENT = {"TEST_EVENTS": "both", "K_SERVICE": "", "KUBERNETES_SERVICE_HOST": ""}
+# A worker may start while a secret is between two lives: it waits, since its end would be that of all workers.
+ENVIRONMENT = {"TEST_EVENTS": "both", "TEST_PATIENCE": "60", "K_SERVICE": "", "KUBERNETES_SERVICE_HOST": ""}
 
 
 def free_port():

@@ -40,11 +40,17 @@ class PubSub:
 
     def __init__(self):
         self.opened, self.fails, self.stream = 0, None, Stream()
+        self.there, self.opening = set(), lambda: None
 
     def open(self, name, *, labels, now):
         self.opened += 1
+        self.opening()
         if self.fails:
             raise self.fails
+        self.there.add(name)
+
+    def delete(self, name):
+        self.there.discard(name)
 
     def pull(self, name, heard):
         self.stream = Stream()
@@ -168,6 +174,24 @@ def test_streams_that_come_to_nothing_are_said_once(begin, pubsub, caplog):
         until(lambda: term.hearing, "it hears again")
 
     assert (1, [], 1) == (caplog.text.count("fleet_trouble"), calls, pubsub.opened)
+
+
+def test_what_is_made_after_the_end_is_deleted(begin, pubsub):
+    """A term whose end comes while its subscription is being made leaves none behind: nobody else would delete it."""
+    made, over = threading.Event(), threading.Event()
+
+    def opening():
+        made.set()
+        assert over.wait(10)
+
+    pubsub.opening = opening
+    term, _ = begin()
+    assert made.wait(10)
+    term.end(0.01)
+    over.set()
+    term.end(10)
+
+    assert (set(), False) == (pubsub.there, term.hearing)
 
 
 def test_the_end_closes_the_stream(begin, pubsub):

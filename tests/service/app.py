@@ -7,10 +7,22 @@ import time
 
 from flask import Flask, jsonify, request
 
-from receiver import OIDC, SecretCache, StructuredFormatter, refresh_blueprint
+from receiver import OIDC, SecretCache, SecretUnavailable, StructuredFormatter, refresh_blueprint
 
 
 NAMES = ("API_KEY", "OTHER_KEY", "WALLET_PRIVATE_KEY")
+
+
+def load(cache, *, patience):
+    """Load; where that fails, try again for so many seconds: gunicorn ends all workers when a new one cannot start."""
+    until = time.monotonic() + patience
+    while True:
+        try:
+            return cache.load()
+        except SecretUnavailable:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.5)
 
 
 def create_app():
@@ -27,7 +39,7 @@ def create_app():
         auth = OIDC(audience=os.environ["TEST_AUDIENCE"], sender=os.environ["TEST_SENDER"])
     app.register_blueprint(refresh_blueprint(cache, auth=auth))
     if "TEST_LAZY" not in os.environ:
-        cache.load()
+        load(cache, patience=float(os.environ.get("TEST_PATIENCE", "0")))
 
     @app.get("/")
     def served():
