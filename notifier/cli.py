@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from .streams import stand_in
+
 
 # Packages that come with an extra; a missing one is named with what to install.
 _OF_THE_EXTRA = ("google", "grpc", "jwt", "cryptography", "gunicorn", "rich", "psycopg", "psycopg_pool")
@@ -31,6 +33,7 @@ _PATH = click.Path(path_type=Path)
 
 def main() -> None:
     """Run the command and end the process."""
+    stand_in()
     keyturn(prog_name="keyturn")
 
 

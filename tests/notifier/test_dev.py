@@ -195,6 +195,15 @@ def test_faults_that_cannot_be_set(cloud, tmp_path, content, said):
         dev_faults.apply(dev_faults.read(path), cloud.control.routes())
 
 
+@pytest.mark.parametrize("closed", [">&- 2>&-", "<&- >&- 2>&-"])
+def test_streams_that_the_shell_closed(closed):
+    """Where nobody is to hear of it, it runs as ever."""
+    command = f"exec {sys.executable} -m notifier dev -- sh -c 'exit 3' {closed}"
+    ran = subprocess.run(["sh", "-c", command], timeout=20, check=False)
+
+    assert 3 == ran.returncode
+
+
 def test_a_service_that_ends_or_does_not():
     """A command's end is told with its status, as a shell says it; a program that is not there is told by its name."""
     ended = threading.Event()
