@@ -176,7 +176,7 @@ class Pusher:
         with self._backlog.changed:
             self._busy -= 1
             if attempt.acknowledged:
-                self._pace.acknowledged()
+                self._pace.acknowledged(attempt.seconds)
                 self._backlog.acknowledge(lease.id)
             else:
                 self._pace.refused()

@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 
 # Pushes under way at once. The window begins with a single digit and grows by each success, which doubles it each time
-# around; it shrinks by each failure [documented]. Where it begins, that a failure halves it, and that it never falls
-# below its beginning, is [assumed]. It ends at what one process can carry; production's goes to thousands.
+# around; it shrinks by each failure, and what takes a second does not let it grow [documented]. Where it begins, that a
+# failure halves it, and that it never falls below its beginning, is [assumed]. It ends at what one process can carry;
+# production's goes to thousands.
 FIRST, MOST = 5, 32
+_SLOW = 1.0
 
 # Push backoff: an endpoint that refuses too often is left alone for 100 ms to a minute, whatever the message
 # [documented]. Of the curve two points are [documented]: a refusal a second pauses for about half a second, five for
@@ -34,9 +36,10 @@ class Pace:
         self._until = -math.inf
         self.window = FIRST
 
-    def acknowledged(self) -> None:
-        """A push succeeded."""
-        self.window = min(MOST, self.window + 1)
+    def acknowledged(self, seconds: float) -> None:
+        """A push succeeded, after so long."""
+        if seconds < _SLOW:
+            self.window = min(MOST, self.window + 1)
 
     def refused(self) -> None:
         """A push failed."""

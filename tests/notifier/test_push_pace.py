@@ -19,14 +19,16 @@ def clock():
 
 
 def test_slow_start(clock):
-    """The window begins with a single digit, grows by each success up to its end, and halves by a failure."""
+    """The window begins with a single digit, grows by each quick success up to its end, and halves by a failure."""
     pace = Pace(clock=clock)
     assert FIRST == pace.window < 10
     for _ in range(FIRST):
-        pace.acknowledged()
+        pace.acknowledged(0.01)
+    assert 2 * FIRST == pace.window
+    pace.acknowledged(1.0)
     assert 2 * FIRST == pace.window
     for _ in range(100):
-        pace.acknowledged()
+        pace.acknowledged(0.01)
     assert MOST == pace.window
     pace.refused()
     assert MOST // 2 == pace.window
