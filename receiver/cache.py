@@ -161,8 +161,8 @@ class SecretCache(Declares):
         )
         self._roster = Roster(
             self.voice,
-            member=lambda: self._worker.member,
-            members=self._worker.members,
+            member=lambda: self._worker.membership.member,
+            members=self._worker.membership.members,
             entries=self._registry.all,
         )
         self._at_fork: list[Callable[[], None]] = []
@@ -312,7 +312,7 @@ class SecretCache(Declares):
 
     def status(self) -> dict[str, Any]:
         """Say what this worker serves, and why; names, numbers and reasons, never a value."""
-        stats, now = self._worker.stats(), self._clock()
+        stats, now = self._worker.membership.stats(), self._clock()
         return {
             "project": self.project,
             "service": self._instance.service,
@@ -398,7 +398,7 @@ class SecretCache(Declares):
         return self._leaving.is_replaced(inhabited) or (fleet is not None and not fleet.delete())
 
     def _roll(self) -> list[str]:
-        return self._worker.members()
+        return self._worker.membership.members()
 
     def _sign(self) -> None:
         self._roster.alive()
@@ -410,7 +410,7 @@ class SecretCache(Declares):
             "revision": whose.revision or None,
             "instance": whose.id or None,
             "container": whose.token or None,
-            "member": self._worker.member or None,
+            "member": self._worker.membership.member or None,
         }
 
     def _is_frozen(self) -> bool:
@@ -429,7 +429,7 @@ class SecretCache(Declares):
         path = "preload" if master else path  # which serves nobody
         deadline = self._clock() + seconds
         if not master:
-            self._worker.join()
+            self._worker.membership.join()
             if self._fleet is not None:
                 self._fleet.wait(seconds / 2, strict=path == "start")
         self._heed_freeze(entries)

@@ -16,6 +16,7 @@ from .entry import Rest, Verdict
 from .errors import BoardError, ConfigurationError
 from .knowledge import Knowledge
 from .live import LiveEntry
+from .membership import Membership
 from .names import SecretName
 from .registry import Registry
 from .rounds import UPSTREAM, Rounds, digest, is_followed
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
     from .container import Container
-    from .siblings import SiblingStats
 
 
 #: How long a request waits for its worker to catch up before it is served the last good value, in seconds.
@@ -37,9 +37,6 @@ CATCH_UP: Final = 1.0
 
 #: How many entries load or refresh at the same time: as many calls as one HTTP/2 connection usually carries.
 LOADERS: Final = 100
-
-#: How long one who joins is waited for before it is looked again, in seconds.
-_JOINING: Final = 5.0
 
 #: A person can have an entry looked at once in so many seconds.
 EVERY: Final = 10.0
@@ -80,10 +77,9 @@ class Worker:
         self._run_dir = run_dir
         self._clock = clock
         self._wall = wall
-        self._joined = joined
         self._lock = threading.Lock()
-        self._container: Container | None = None
-        self._joining: threading.Event | None = None
+        #: Whether this process is a member, and of what.
+        self.membership = Membership(self._enter, joined=joined)
         self._settled: dict[SecretName, Knowledge] = {}
         self._rounds = Rounds(
             registry,
@@ -101,38 +97,8 @@ class Worker:
     @property
     def current(self) -> bool:
         """Whether this worker was awake and has heard all that its container has; reads memory and clocks only."""
-        container = self._container
+        container = self.membership.container
         return container is not None and container.seen == container.generation and not self._wake.due
-
-    def join(self) -> "Container":
-        """Become a member of the container, where this process is none yet.
-
-        Raises:
-            ConfigurationError: the container's workers have nowhere to meet.
-        """
-        container = self._container
-        while container is None:
-            # The lock is not held while somebody joins, which takes system calls and a thread's start: under gevent
-            # a lock that was made before the patch (by a fork, say) would stop the thread that all greenlets share.
-            with self._lock:
-                container, joining = self._container, self._joining
-                mine = container is None and joining is None
-                if mine:
-                    joining = self._joining = threading.Event()
-            if joining is not None and mine:
-                container = self._become_member(joining)
-            elif joining is not None:
-                joining.wait(_JOINING)
-        return container
-
-    def _become_member(self, joining: threading.Event) -> "Container":
-        try:
-            container = self._container = self._enter()
-        finally:
-            self._joining = None
-            joining.set()
-        self._joined(container.directory)
-        return container
 
     def _enter(self) -> "Container":
         from .container import Container
@@ -161,8 +127,7 @@ class Worker:
 
     def leave(self, *, stays: Callable[[Callable[[], bool]], bool] | None = None) -> None:
         """Leave the container, where this process is a member; see `Siblings.leave`."""
-        with self._lock:
-            container, self._container = self._container, None
+        container = self.membership.end()
         self._rounds.ended()
         if container is not None:
             container.leave(stays=stays)
@@ -170,29 +135,8 @@ class Worker:
     def after_fork(self) -> None:
         """In a forked child: it is no member, and the parent's membership stays the parent's. Memory only."""
         self._lock = threading.Lock()
-        self._joining = None
         self._rounds.after_fork()
-        container, self._container = self._container, None
-        if container is not None:
-            container.after_fork()
-
-    @property
-    def member(self) -> str:
-        """This worker's name among those of its container; "" while it is no member."""
-        container = self._container
-        return container.member if container is not None else ""
-
-    def members(self) -> list[str]:
-        """The names of the container's workers, this one included."""
-        container = self._container
-        return container.members() if container is not None else []
-
-    def stats(self) -> "SiblingStats":
-        """How this worker stands with the others."""
-        from .siblings import SiblingStats
-
-        container = self._container
-        return container.stats() if container is not None else SiblingStats(attending=False, members=0, lagging=0)
+        self.membership.after_fork()
 
     def fence(self) -> None:
         """Catch up before work begins; see `SecretCache.fence`."""
@@ -201,12 +145,12 @@ class Worker:
 
     def fenced(self, app: "WSGIApplication") -> "WSGIApplication":
         """Let this worker catch up before each request of `app`; see `SecretCache.fenced`."""
-        wall = self._wall
+        wall, membership = self._wall, self.membership
 
         def fenced(environ: Any, start_response: Any) -> Iterable[bytes]:
             # What `current` asks, spelled out: every request pays for it, and a call or a property costs as much as
             # what it compares.
-            container, wake = self._container, self._wake
+            container, wake = membership.container, self._wake
             if (
                 container is None
                 or container.seen != container.board.memory[0]
@@ -219,7 +163,7 @@ class Worker:
         return fenced
 
     def _fall_in(self) -> None:
-        container = self.join()
+        container = self.membership.join()
         until = self._clock() + CATCH_UP  # for all of it
         self._wake.wait(until)
         if container.seen != container.generation:
@@ -254,7 +198,7 @@ class Worker:
             BoardError: the container's directory cannot be written.
             ConfigurationError: the container's workers have nowhere to meet.
         """
-        container = self.join()
+        container = self.membership.join()
         asked: list[LiveEntry] = []
         too_soon: dict[str, float] = {}
         for entry in entries:
@@ -291,7 +235,7 @@ class Worker:
 
     def share(self, entry: LiveEntry) -> None:
         """Tell every other worker what this one has found of an entry, without waiting for them."""
-        if self._container is not None:
+        if self.membership.container is not None:
             spawn(lambda: self._share(entry.declaration.name), name="share")
 
     def _share(self, declared: SecretName) -> None:
@@ -309,7 +253,7 @@ class Worker:
 
     def _spread(self, name: SecretName, news: Knowledge, *, deadline: float, path: str) -> Spread:
         here: list[Rest] = []
-        told = self.join().tell(
+        told = self.membership.join().tell(
             name, news, deadline=deadline, meanwhile=lambda: here.extend(self._apply(name, news, path=path))
         )
         spread = spread_of(here) if told.settled else Spread.UNSETTLED
@@ -376,7 +320,7 @@ class Worker:
                 entry.retry_at = now + 2 * UPSTREAM  # should nothing come of it, for want of threads
                 due.append(entry)
         self._refresh(due, path="retry", deadline=now + UPSTREAM, patience=0)
-        container = self._container
+        container = self.membership.container
         if container is not None and container.seen != container.generation:
             # Where no request comes by, or none that passes the check, nobody else reads the board.
             spawn(lambda: self._catch_up(container, self._clock() + CATCH_UP), name="board")

@@ -446,7 +446,7 @@ def test_a_worker_that_was_not_told_catches_up_before_its_next_request(make, sou
     push(source, told)
     with pytest.raises(SecretRevoked):
         _ = keys[1].value
-    untold._worker._container._siblings.leave()  # as if it were stopped: nobody can tell it anything
+    untold._worker.membership.container._siblings.leave()  # as if it were stopped: nobody can tell it anything
 
     rotate(told, source, "API_KEY", "two")
     assert not untold.current

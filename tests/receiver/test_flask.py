@@ -19,7 +19,7 @@ def test_the_check_comes_before_anything_of_the_application(tmp_path):
     app.register_blueprint(refresh_blueprint(here, auth=Insecure("a test")))
     for cache in (told, here):
         cache.load()
-    here._worker._container._siblings.leave()  # as if it were stopped: nobody can tell it anything
+    here._worker.membership.container._siblings.leave()  # as if it were stopped: nobody can tell it anything
 
     source.add("API_KEY", "two")
     push(source, told)

@@ -186,7 +186,7 @@ def test_who_was_stopped_while_it_caught_up_has_not_caught_up(make, source):
         cache.secret("API_KEY")
         cache.load()
     key = stopped.secret("API_KEY")
-    stopped._worker._container._siblings.leave()  # as if it were silent: nobody can tell it anything
+    stopped._worker.membership.container._siblings.leave()  # as if it were silent: nobody can tell it anything
     source.add("API_KEY", "two")
     push(source, told)
     source.block()

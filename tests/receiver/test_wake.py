@@ -218,7 +218,7 @@ def test_a_worker_can_call_upon_all(make, source, clock):
     assert ["one", "other"] == [key.value for key in keys]
     source.add("API_KEY", "two")
     source.add("OTHER_KEY", "another")
-    first._worker.join().call(clock())
+    first._worker.membership.join().call(clock())
     for cache in (first, second):
         cache._worker._tick()
         cache.fence()

@@ -15,7 +15,7 @@ from tests.simulation.package import Copy
 from tests.simulation.schedule import Failure, run, told
 
 
-pytestmark = pytest.mark.promise("nobody left behind")
+pytestmark = [pytest.mark.promise("nobody left behind"), pytest.mark.timeout(120)]
 
 #: How many schedules are run: in every test run so many small ones and so many of any size, and in `make prove` more.
 SMALL, LARGE, PROVEN = 1_200, 150, 100_000
