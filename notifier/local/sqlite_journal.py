@@ -20,8 +20,8 @@ from zlib import crc32
 from .journal import Change
 
 
-# Of the tables below. A file of a newer one is refused; there is no older one yet.
-SCHEMA = 1
+# Of the tables below, and of what their checks cover. A file of another one is refused.
+SCHEMA = 2
 
 # "ktrn": tells our file from any other that SQLite can open.
 _APPLICATION = 0x6B74726E
@@ -67,7 +67,7 @@ class SQLiteJournal:
 
     Raises:
         StoreUnusable: it is somebody else's or readable by others, another process uses it, there is no room, or what
-            is in it is corrupt, of a newer keyturn, or of something else.
+            is in it is corrupt, of another keyturn, or of something else.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -216,9 +216,10 @@ def _check(database: sqlite3.Connection, path: Path) -> None:
             database.execute(_TABLE)
             database.execute(f"PRAGMA application_id = {_APPLICATION}")
             database.execute(f"PRAGMA user_version = {SCHEMA}")
-    elif schema > SCHEMA:
+    elif schema != SCHEMA:
+        other = "a newer" if schema > SCHEMA else "an older"
         raise StoreUnusable(
-            f"{path} was written by a newer keyturn (schema {schema}, this one knows {SCHEMA}); "
+            f"{path} was written by {other} keyturn (schema {schema}, this one knows {SCHEMA}); "
             "use that one, or another directory"
         )
     (found,) = database.execute("PRAGMA integrity_check(1)").fetchone()

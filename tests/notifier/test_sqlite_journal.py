@@ -133,14 +133,15 @@ def test_a_file_in_the_place_is_refused(place):
         SQLiteJournal(place)
 
 
-def test_a_newer_store_is_refused(place):
-    """A store of a newer keyturn says so, and stays as it is."""
+@pytest.mark.parametrize(("other", "schema"), [("newer", SCHEMA + 1), ("older", SCHEMA - 1)])
+def test_a_store_of_another_keyturn_is_refused(place, other, schema):
+    """What another keyturn wrote is called that, never corrupt, and stays as it is."""
     with SQLiteJournal(place) as journal:
         journal.write(Change("a", "1", b"one"))
     with sqlite3.connect(place / "state.sqlite3") as database:
-        database.execute(f"PRAGMA user_version = {SCHEMA + 1}")
+        database.execute(f"PRAGMA user_version = {schema}")
     database.close()
-    with pytest.raises(StoreUnusable, match=rf"newer keyturn \(schema {SCHEMA + 1}, this one knows {SCHEMA}\)"):
+    with pytest.raises(StoreUnusable, match=rf"{other} keyturn \(schema {schema}, this one knows {SCHEMA}\)"):
         SQLiteJournal(place)
     with sqlite3.connect(place / "state.sqlite3") as database:
         assert (1,) == database.execute("SELECT count(*) FROM records").fetchone()
