@@ -280,6 +280,8 @@ class SecretCache(Declares):
         """
         entries = self._registry.concerned(name)
         self._heed_freeze(entries)
+        if entries:
+            self._worker.membership.join()
         return self._worker.look(entries, deadline=deadline, path=path)
 
     def serves(self, name: SecretName, number: int) -> bool:

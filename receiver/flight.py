@@ -6,12 +6,17 @@ from .entry import Rest
 
 
 class Flight:
-    """One refresh: whoever carries it out lands it, all others wait. Thread-safe."""
+    """One refresh: whoever carries it out lands it, all others wait. Thread-safe.
 
-    __slots__ = ("_landed", "rest")
+    Args:
+        deadline: the monotonic second until which whoever carries it out has time.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_landed", "deadline", "rest")
+
+    def __init__(self, deadline: float) -> None:
         self._landed = threading.Event()
+        self.deadline = deadline
         self.rest: Rest | None = None
 
     def land(self, rest: Rest | None) -> None:

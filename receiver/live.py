@@ -183,16 +183,22 @@ class LiveEntry:
     def _fly_or_join(self, *, read: bool, climb: bool = False, cold: bool, deadline: float, path: str) -> Rest:
         self._supply.refuse_inside()
         while True:
-            flight, effect, mine = self._enter(read=read, climb=climb, cold=cold)
+            flight, effect, mine = self._enter(read=read, climb=climb, cold=cold, deadline=deadline)
             if flight is None:
                 return self._said(effect, path)
             if mine:
                 return self._said(self._fly(flight, effect, deadline, path), path)
             if not flight.wait(deadline - self._around.clock()):
                 return Rest(Verdict.FAILED, transient=True)
-            if flight.rest is not None:
+            if flight.rest is not None and not self._lacked_time(flight, deadline):
                 return flight.rest
             # Whoever flew was torn down in mid-air (a worker's abort): somebody else takes over.
+
+    def _lacked_time(self, flight: Flight, deadline: float) -> bool:
+        # Whoever flew was stopped, say, and failed for want of time alone. Whoever waited has time left.
+        rest = flight.rest
+        failed = rest is not None and rest.verdict is Verdict.FAILED and rest.transient
+        return failed and flight.deadline <= self._around.clock() < deadline
 
     def _said(self, rest: Rest, path: str) -> Rest:
         # What waits for something that is expected is behind too, and so is what has nothing left to serve.
@@ -254,7 +260,7 @@ class LiveEntry:
         self.report.path, self.report.since = path, self._around.wall()
         self.report.substitute = self.report.would = None
 
-    def _enter(self, *, read: bool, climb: bool, cold: bool) -> tuple[Flight | None, Any, bool]:
+    def _enter(self, *, read: bool, climb: bool, cold: bool, deadline: float) -> tuple[Flight | None, Any, bool]:
         with self._lock:
             if cold and self.loaded:  # by somebody else, after this caller had found it cold
                 return None, Rest(Verdict.SERVED), False
@@ -266,7 +272,7 @@ class LiveEntry:
             if isinstance(effect, Rest):
                 self._rest(effect)
                 return None, effect, False
-            self._flight = Flight()
+            self._flight = Flight(deadline)
             return self._flight, effect, True
 
     def _fly(self, flight: Flight, effect: Any, deadline: float, path: str) -> Rest:

@@ -234,7 +234,7 @@ class Siblings:
     def _sweep(self) -> bool:
         """Remove what dead members left; returns whether a living one was found, this worker included."""
         living = False
-        for name in {name for kind in (LIFE, SOCKET, UNBORN, LAG) for name in self._named(kind)}:
+        for name in sorted({name for kind in (LIFE, SOCKET, UNBORN, LAG) for name in self._named(kind)}):
             try:
                 living = not bury(self._run_dir.path, name) or living
             except OSError:

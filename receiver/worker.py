@@ -38,6 +38,9 @@ CATCH_UP: Final = 1.0
 #: How many entries load or refresh at the same time: as many calls as one HTTP/2 connection usually carries.
 LOADERS: Final = 100
 
+#: The ways of news that only a member hears of.
+_UNASKED: Final = frozenset({"pull", "sibling"})
+
 #: A person can have an entry looked at once in so many seconds.
 EVERY: Final = 10.0
 
@@ -210,7 +213,7 @@ class Worker:
         return self.look(asked, deadline=deadline, path="forced"), asked, too_soon
 
     def look(self, entries: Iterable[LiveEntry], *, deadline: float, path: str) -> Spread:
-        """Ask upstream for newer versions of `entries`, and tell every other worker what was found.
+        """Ask upstream for newer versions of `entries`, and tell every other worker, as a member, what was found.
 
         Args:
             entries: which; static ones are left alone. Those that nobody has read here yet are loaded, since other
@@ -252,8 +255,12 @@ class Worker:
         return self._spread(name, self._registry.known(name), deadline=deadline, path="sibling")
 
     def _spread(self, name: SecretName, news: Knowledge, *, deadline: float, path: str) -> Spread:
+        # Who hears or looks by itself is a member, and does not join anew where it has left meanwhile.
+        container = self.membership.container if path in _UNASKED else self.membership.join()
+        if container is None:
+            return Spread.UNSETTLED
         here: list[Rest] = []
-        told = self.membership.join().tell(
+        told = container.tell(
             name, news, deadline=deadline, meanwhile=lambda: here.extend(self._apply(name, news, path=path))
         )
         spread = spread_of(here) if told.settled else Spread.UNSETTLED

@@ -9,7 +9,7 @@ import pytest
 from receiver import SecretCache
 from receiver.cache import BACKSTOP
 from receiver.errors import AccessFailed
-from receiver.knowledge import SECOND
+from receiver.knowledge import SECOND, Knowledge
 from receiver.names import SecretName
 from receiver.spread import Spread
 from receiver.testing import InMemorySource, push
@@ -200,6 +200,57 @@ def test_who_was_stopped_while_it_caught_up_has_not_caught_up(make, source):
     stopped.fence()
 
     assert (2, True) == (key.version, stopped.current)
+
+
+@pytest.mark.promise("nobody left behind")
+def test_what_a_worker_began_before_it_left_does_not_make_it_a_member_again(make, source):
+    """A wake check, or a message that was pulled, ends without joining: a leaving worker never leads."""
+    cache = make()
+    cache.secret("API_KEY")
+    cache.load()
+    source.add("API_KEY", "two")
+    source.block()
+    cache._worker.call(time.monotonic())
+    assert source.until_blocked()
+
+    cache.close()
+    source.release()
+    for thread in threading.enumerate():
+        if thread.name == "keyturn-wake":
+            thread.join(WAIT)
+    name = SecretName(source.project_number, "API_KEY")
+    pulled = cache.announce(name, Knowledge.version(2, 1, usable=True), deadline=time.monotonic() + WAIT, path="pull")
+
+    assert (Spread.UNSETTLED, "") == (pulled, cache._worker.membership.member)
+
+
+@pytest.mark.promise("one fetch")
+def test_a_refresh_that_a_stop_left_no_time_is_taken_over_by_who_waits_for_it(make, source, clock):
+    """Whoever joined it has a deadline of its own: a request after the stop is not served the old value."""
+    told, stopped = make(), make(clock=clock)
+    for cache in (told, stopped):
+        cache.secret("API_KEY")
+        cache.load()
+    key = stopped.secret("API_KEY")
+    stopped._worker.membership.container._siblings.leave()  # as if it were silent: nobody can tell it anything
+    source.block()
+    name, deadline = SecretName(source.project_number, "API_KEY"), clock() + 1.0
+    flying = threading.Thread(target=lambda: stopped.look(name, deadline=deadline))
+    flying.start()
+    assert source.until_blocked()
+    clock.ahead = 5.0  # it was stopped here
+    source.add("API_KEY", "two")
+    source.disable("API_KEY", 1)
+    publishing = threading.Thread(target=lambda: push(source, told))
+    publishing.start()
+    assert source.until_blocked(2)
+    threading.Timer(0.1, source.release).start()
+
+    stopped.fence()
+
+    assert 2 == key.version
+    for thread in (flying, publishing):
+        thread.join(WAIT)
 
 
 @pytest.mark.promise("last good")

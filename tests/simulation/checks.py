@@ -1,9 +1,10 @@
-"""What must hold at every moment, and after things have gone quiet."""
+"""What must hold at every moment: at each change, each answer and each request."""
 
 from typing import TYPE_CHECKING, Any
 
 from .scheduler import SCHEDULER, Broken
 from .secret_manager import DESTROYED, DISABLED, ENABLED, Event, Version
+from .serving import Served, held_by, is_cold, parsed, said, served
 
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ MOMENT = 0.01
 
 #: How long failures are retried at most, and the tick that notices.
 RETRIED = 300.0
-
-Served = tuple[int, int]
 
 
 class Checks:
@@ -44,28 +43,28 @@ class Checks:
             worker.served[label] = now
             version = self._version(worker, label, now)
             if all(state != ENABLED for _, state in version.states):
-                raise Broken(f"{worker.name} serves {_said(now)}, which was never enabled")
+                raise Broken(f"{worker.name} serves {said(now)}, which was never enabled")
             if before is not None:
                 self._forward(worker, label, before, now)
 
     def _version(self, worker: "Worker", label: str, now: Served) -> Version:
         version = self.world.truth.version(*now)
         if version is None:
-            raise Broken(f"{worker.name} serves {_said(now)} for {label}, which does not exist")
-        held = _held(worker, label)
+            raise Broken(f"{worker.name} serves {said(now)} for {label}, which does not exist")
+        held = held_by(worker, label)
         if held.version != version.number:
             raise Broken(f"{worker.name}: the value of version {version.number} is shown as version {held.version}")
         return version
 
     def _forward(self, worker: "Worker", label: str, before: Served, now: Served) -> None:
         if now[0] < before[0]:
-            raise Broken(f"{worker.name} went back from {_said(before)} to {_said(now)}, of a life that is over")
+            raise Broken(f"{worker.name} went back from {said(before)} to {said(now)}, of a life that is over")
         forward = now[0] > before[0] or now[1] > before[1]
         worker.moved[label] = forward
-        if forward or self._alias(label) is not None:
+        if forward or self.alias(label) is not None:
             return
         if not self._reason(worker, self.world.truth.version(*before)):
-            raise Broken(f"{worker.name} went back from {_said(before)} to {_said(now)} without a reason")
+            raise Broken(f"{worker.name} went back from {said(before)} to {said(now)} without a reason")
 
     def _reason(self, worker: "Worker", version: Version) -> bool:
         """Whether a version was disabled or destroyed with no newer word heard here that it is usable again.
@@ -90,26 +89,36 @@ class Checks:
         # Of a version of a later life that nothing was heard of yet, the news of the creation voids what was read.
         return word.unusable if word is not None else version.life > 1
 
-    def _alias(self, label: str) -> str | None:
+    def alias(self, label: str) -> str | None:
         pin = self.world.settings.entries[label].get("pin", "latest")
         return pin if pin != "latest" else None
 
     # At every answer.
 
-    def answered(self, worker: "Worker", event: Event, answer: Any, began: float, awake: "dict[Worker, int]") -> None:
-        """Take note of what an acknowledged push promises from now on.
+    def answered(
+        self,
+        worker: "Worker",
+        event: Event,
+        answer: Any,
+        began: float,
+        awake: "dict[Worker, int]",
+        *,
+        within: float = ANSWERED,
+    ) -> None:
+        """Take note of what an acknowledgement promises from now on.
 
         Args:
             worker: who answered.
-            event: what was pushed.
+            event: what was pushed or pulled.
             answer: the answer.
             began: when its handling began.
             awake: the workers that served then, and how often each had been frozen before.
+            within: the seconds that an answer may take.
         """
         if answer.status == 204:
             worker.instance.heard[event] = SCHEDULER.now
         awake = {w: n for w, n in awake.items() if w.freezes == n and not (w.frozen or w.dead or w.leaving)}
-        if worker in awake and SCHEDULER.now - began > ANSWERED + MOMENT:
+        if worker in awake and SCHEDULER.now - began > within + MOMENT:
             raise Broken(f"{worker.name} took {SCHEDULER.now - began:.2f} s to answer {event.label}")
         if answer.name in ("APPLIED", "KNOWN"):
             self.acked += 1
@@ -122,7 +131,9 @@ class Checks:
                     if now is not None and (sibling is worker or not self._excused(sibling)):
                         self._kept(sibling, label, now, event)
             worker.instance.done.append((event, began, SCHEDULER.now))
-            busy = answer.name == "KNOWN" and worker.pushes  # with what another event of the same version began
+            busy = answer.name == "KNOWN" and (
+                worker.pushes or self.world.settings.pulls
+            )  # with what another event of the same version began
             if self.world.settings.callbacks < 1.0 and not self.flaky and not busy:
                 for sibling in awake:
                     self._called_back(sibling, event)
@@ -133,9 +144,9 @@ class Checks:
         if event.kind not in ("SECRET_VERSION_ADD", "SECRET_VERSION_ENABLE", "SECRET_UPDATE") or event.life > 1:
             return
         for label, forward in worker.moved.items():
-            held, told, alias = _held(worker, label), worker.heap.told.get(label), self._alias(label)
+            held, told, alias = held_by(worker, label), worker.heap.told.get(label), self.alias(label)
             about = event.number if alias is None else (event.aliases or {}).get(alias)
-            if held is not None and forward and told != held.value and _parsed(held.value) == (event.life, about):
+            if held is not None and forward and told != held.value and parsed(held.value) == (event.life, about):
                 raise Broken(f"{worker.name} serves {held.value}, and its callback was last told {told}")
 
     # At every request.
@@ -153,15 +164,17 @@ class Checks:
         if fenced >= CAUGHT_UP - MOMENT:
             worker.waited_until = SCHEDULER.now + LOADED
         for label, handle in worker.heap.handles.items():
-            since = SCHEDULER.now
+            since, cold = SCHEDULER.now, is_cold(worker, label)
             value = self._read(worker, handle)
             if freezes == worker.freezes and SCHEDULER.now - since > LOADED + MOMENT:
                 raise Broken(f"a read at {worker.name} took {SCHEDULER.now - since:.2f} s")
             self.world.say(worker, f"serves a request {label} {value}")
-            if isinstance(value, str) and not self._excused(worker):
-                self._revoked(worker, label, _parsed(value), began)
+            # Who is stopped while it loads has no time left, and the value from before the fork serves.
+            robbed = cold and freezes != worker.freezes
+            if isinstance(value, str) and not robbed and not self._excused(worker):
+                self._revoked(worker, label, parsed(value), began)
                 for event, _, _ in worker.instance.done[:due]:
-                    self._kept(worker, label, _parsed(value), event)
+                    self._kept(worker, label, parsed(value), event)
 
     def _read(self, worker: "Worker", handle: Any) -> Any:
         errors = self.world.copy.errors
@@ -183,9 +196,9 @@ class Checks:
         truth = self.world.truth
         if event.life != truth.life.number or truth.deleted:
             return
-        if not self._knows(worker, event.life) and (self.world.settings.skew or event.kind != "SECRET_VERSION_ADD"):
+        if not self.knows(worker, event.life) and (self.world.settings.skew or event.kind != "SECRET_VERSION_ADD"):
             return
-        alias = self._alias(label)
+        alias = self.alias(label)
         if alias is not None:
             self._kept_alias(worker, now, event, alias)
             return
@@ -194,9 +207,9 @@ class Checks:
             return
         if version.state == ENABLED and version.good:
             if now < (version.life, version.number):
-                raise Broken(f"a request at {worker.name} got {_said(now)} after {event.label} was acknowledged")
+                raise Broken(f"a request at {worker.name} got {said(now)} after {event.label} was acknowledged")
         elif now == (version.life, version.number) and self._better(event):
-            raise Broken(f"a request at {worker.name} got {_said(now)} after {event.label} was acknowledged")
+            raise Broken(f"a request at {worker.name} got {said(now)} after {event.label} was acknowledged")
 
     def _revoked(self, worker: "Worker", label: str, now: Served, began: float) -> None:
         """Where reads are to raise, nothing of a deleted secret is served once its deletion was acknowledged."""
@@ -205,7 +218,7 @@ class Checks:
             return
         for event, when in worker.instance.heard.items():
             if (event.kind, event.life) == ("SECRET_DELETE", truth.life.number) and when < began:
-                raise Broken(f"a request at {worker.name} got {_said(now)} after its deletion was acknowledged")
+                raise Broken(f"a request at {worker.name} got {said(now)} after its deletion was acknowledged")
 
     def _better(self, event: Event) -> bool:
         """Whether there was something else to serve ever since the event."""
@@ -220,105 +233,14 @@ class Checks:
             return
         steady = version.good and version.state == ENABLED and version.since <= event.stamp
         if steady and now != (version.life, version.number):
-            raise Broken(
-                f"a request at {worker.name} got {_said(now)} for {alias} after {event.label} was acknowledged"
-            )
+            raise Broken(f"a request at {worker.name} got {said(now)} for {alias} after {event.label} was acknowledged")
 
-    def _knows(self, worker: "Worker", life: int) -> bool:
+    def knows(self, worker: "Worker", life: int) -> bool:
         """Whether the end of the life before was announced to a worker's instance."""
         heard = worker.instance.heard
         ends = (("SECRET_CREATE", life), ("SECRET_DELETE", life - 1))
         return life == 1 or any((event.kind, event.life) in ends for event in heard)
 
     def _heard_all(self, worker: "Worker", version: Version) -> bool:
-        told = [
-            m.event for m in self.world.messages if (m.event.life, m.event.number) == (version.life, version.number)
-        ]
+        told = [e for e in self.world.events if (e.life, e.number) == (version.life, version.number)]
         return all(event in worker.instance.heard for event in told)
-
-    # After things have gone quiet.
-
-    def wanted(self, label: str) -> Served | None:
-        """What Secret Manager says should be served; None where it says nothing certain."""
-        truth, alias = self.world.truth, self._alias(label)
-        usable = truth.enabled()
-        if alias is not None:
-            number = truth.life.aliased(alias, SCHEDULER.now)
-            usable = [v for v in usable if v.number == number]
-        if not usable or not usable[-1].good:
-            return None
-        return usable[-1].life, usable[-1].number
-
-    def behind(self) -> list[str]:
-        """Which workers serve something else, as they stand; a cold one looks at its first read."""
-        found = []
-        for worker in self.world.workers():
-            for label in worker.heap.handles:
-                wanted, now = self.wanted(label), served(worker, label)
-                told = worker.heap.told.get(label)
-                cold = now is None and type(worker.heap.handles[label]).__name__ == "ColdSecret"
-                if wanted is None or cold or self.cannot_know(worker, label):
-                    continue
-                if now != wanted:
-                    found.append(f"{worker.name} serves {_said(now)} for {label}, not {_said(wanted)}")
-                elif told is not None and _parsed(told) != now:
-                    found.append(f"a callback of {worker.name} was last told {told}, and {_said(now)} is served")
-        return found
-
-    def did_not_start(self, worker: "Worker") -> None:
-        """A worker must start where Secret Manager gave it all that it asked for, and that is steady."""
-        truth, settings = self.world.truth, self.world.settings
-        steady = max([truth.life.born, *(m.event.stamp for m in self.world.messages)]) <= worker.started
-        if self.lagged or not steady or worker.trouble_at >= worker.started or worker.freezes:
-            return
-        if all(self.wanted(label) and not self.cannot_know(worker, label) for label in settings.entries):
-            raise Broken(f"{worker.name} does not start, although all that it follows is usable")
-
-    def cannot_know(self, worker: "Worker", label: str) -> bool:
-        """Whether a worker heard something that only an event which passed its instance over refutes.
-
-        Within the consistency window no read is stronger than an event, so the safety read does not help there: a
-        version that was disabled and is enabled again, an alias that moved again, a secret that was deleted and is
-        there again.
-        """
-        heard, alias, wanted = worker.instance.heard, self._alias(label), self.wanted(label)
-        if self.world.settings.monotonic_stops and any(m.event not in heard for m in self.world.messages):
-            return True  # its safety read is never due
-        if wanted is None:
-            return True
-        life, number = wanted
-        told = [m.event for m in self.world.messages if (m.event.life, m.event.number) == (life, number)]
-        if any(event.kind == "SECRET_VERSION_ENABLE" and event not in heard for event in told):
-            return True
-        if not self._knows(worker, life):
-            return True  # what it saw of the life before may be of the same numbers
-        known = self.world.known(heard)
-        word, now = known.word(wanted[1]), served(worker, label)
-        against = not known.exists or (word is not None and word.unusable)
-        if alias is not None:
-            return against or known.alias_target(alias) not in (None, wanted[1])
-        # The refusal of a version that was said to be enabled lately passes for a lag.
-        word = known.word(now[1]) if now is not None else None
-        return against or (now != wanted and word is not None and word.claim == self.world.copy.knowledge.Claim.ENABLED)
-
-
-def served(worker: "Worker", label: str) -> Served | None:
-    """What a worker would give a read, without making it."""
-    held = _held(worker, label)
-    return _parsed(held.value) if held is not None else None
-
-
-def _held(worker: "Worker", label: str) -> Any:
-    try:
-        return object.__getattribute__(worker.heap.handles[label], "held")
-    except (AttributeError, KeyError):
-        return None
-
-
-def _parsed(value: str) -> Served:
-    life, _, number = value.partition(".")
-    return int(life), int(number)
-
-
-def _said(now: Served | None) -> str:
-    return "nothing" if now is None else f"version {now[1]} of life {now[0]}"

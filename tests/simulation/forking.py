@@ -6,13 +6,14 @@ needs more than that says so with a method `forked`.
 
 from collections import Counter, deque
 from enum import Enum
-from types import BuiltinFunctionType, CellType, FunctionType, MethodType, ModuleType
+from types import BuiltinFunctionType, CellType, FunctionType, GeneratorType, MethodType, ModuleType
 from typing import Any
 from weakref import WeakSet
 
 
 _ATOMS = (
     str, int, float, bytes, bool, type(None), type, Enum, ModuleType, BuiltinFunctionType, memoryview, frozenset, range,
+    BaseException,
 )  # fmt: skip
 
 #: Frozen classes of the package that hold nothing which changes.
@@ -64,6 +65,8 @@ class Forking:
                 items = [self(item) for item in found]
                 made = type(found)(*items) if hasattr(found, "_fields") else tuple(items)
                 return self._remember(found, made)
+            case GeneratorType():  # a lock that is held: nobody in the child goes on with it
+                return self._remember(found, (nothing for nothing in ()))
             case FunctionType():
                 return self._function(found)
             case MethodType():

@@ -1,23 +1,27 @@
-"""Instances and their processes: what runs the package, and what happens to it.
+"""The processes of an instance: what runs the package, and what happens to it.
 
 A worker holds a real `SecretCache` and a real `PushHandler`. Around it: its descriptors, sockets and locks, which the
-kernel takes back when it dies; the instance's files; and the platform's CPU.
+kernel takes back when it dies. A *master* loads the service, serves nothing, and forks the workers.
 """
 
 from collections.abc import Callable
-from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from .checks import served
-from .files import Files
 from .forking import Forking
-from .scheduler import SCHEDULER, Process, Task
+from .kernel import signal
+from .scheduler import SCHEDULER, Broken, Process, Task
 from .secret_manager import PROJECT
+from .serving import served
 from .threads import monotonic, sleep
 
 
 if TYPE_CHECKING:
+    from .instances import Instance
+    from .pubsub import StreamingPull
     from .world import World
+
+#: Seconds within which Cloud Run's containers have to end.
+GRACE = 10.0
 
 
 class Heap:
@@ -34,16 +38,15 @@ class Heap:
 class Worker(Process):
     """One process of an instance."""
 
-    _pids = count(100).__next__
-
-    def __init__(self, world: "World", instance: "Instance", name: str) -> None:
+    def __init__(
+        self, world: "World", instance: "Instance", name: str, *, master: bool = False, forker: "Worker | None" = None
+    ) -> None:
         super().__init__(name)
         self.world = world
         self.instance = instance
-        self.pid = Worker._pids()
+        self.pid = world.pids()
         self.files = instance.files
         self.descriptors: dict[int, Any] = {}
-        self.last_descriptor = 2
         self.sockets: dict[Any, None] = {}
         self.book = world.copy.locks._Book()
         self.heap = Heap()
@@ -53,7 +56,12 @@ class Worker(Process):
         self.pushed = True  # it gets pushes
         self.joined = False  # it has met its siblings
         self.leaving = False
-        self.master = False
+        self.master = master
+        self.forker = forker  # whose child it is; a server's master where nobody else's
+        self.main: Task | None = None
+        self.handlers: dict[int, Any] = {}  # of signals
+        self.streams: list[StreamingPull] = []
+        self.answers: dict[str, str] = {}  # what it said of the messages that it pulled
         self.started = SCHEDULER.now
         self.trouble_at = -1e9  # when an access failed, or lied
         self.troubles = 0
@@ -65,7 +73,8 @@ class Worker(Process):
         self.flying = 0
         self.lost = instance.lost
         self.frozen = instance.frozen
-        instance.workers[self] = None
+        if not master:
+            instance.workers[self] = None
 
     @property
     def loaded(self) -> bool:
@@ -73,8 +82,23 @@ class Worker(Process):
         return all(served(self, label) for label in self.heap.handles)
 
     @property
+    def member(self) -> str:
+        """Its name among its siblings."""
+        return self.heap.cache._worker.member
+
+    @property
     def alive(self) -> bool:
         return not self.dead
+
+    @property
+    def parent(self) -> int:
+        """The process id of its parent; 1, which is the server's master, where that is no simulated process."""
+        return 1 if self.forker is None or self.forker.dead else self.forker.pid
+
+    @property
+    def has_younger_siblings(self) -> bool:
+        """Whether its parent has forked another process since."""
+        return any(w.parent == self.parent and w.pid > self.pid for w in self.instance.workers)
 
     def run(self, work: Callable[[], object], *, name: str) -> Task:
         """Start a thread for which the platform gives CPU until it ends."""
@@ -89,7 +113,9 @@ class Worker(Process):
                     self.holding -= 1
                     self.instance.end()
 
-        return SCHEDULER.spawn(self, held, name=name)
+        task = SCHEDULER.spawn(self, held, name=name)
+        self.main = self.main or task
+        return task
 
     def build(self) -> None:
         """What a service's module does when it is imported."""
@@ -101,7 +127,10 @@ class Worker(Process):
             source=world.source,
             run_dir="/run",
             backstop=settings.backstop,
-            environ={},
+            events=settings.events,
+            topic="secret-events",
+            spread=settings.spread,
+            environ={"K_SERVICE": "shop"} if settings.pulls and settings.platform == "requests" else {},
             clock=monotonic,
             wall=world.wall,
             jitter=world.jitter,
@@ -120,25 +149,51 @@ class Worker(Process):
 
     def boot(self) -> None:
         """Start as a worker that loads before it serves."""
+        if self._load():
+            self.joined = self.world.settings.eager
+            self.ready = True
+            self.world.say(self, "serves")
+
+    def preload(self) -> None:
+        """Start as a master that loads, and forks the workers."""
+        if self._load():
+            self.instance.start_workers()
+
+    def _load(self) -> bool:
         try:
             self.build()
             if self.world.settings.eager:
                 self.heap.cache.load(timeout=10.0)
-                self.joined = True
-            self.ready = True
-            self.world.say(self, "serves")
         except self.world.copy.errors.KeyturnError as exc:
             self.world.say(self, f"could not start: {exc}")
             self.world.failed_to_start(self)
+            return False
+        return True
 
-    def leave(self) -> None:
-        """End in good order: no new requests, close, exit."""
+    def inherit(self) -> None:
+        """Start as a worker that a master forked."""
+        self.after_fork()
+        self.ready = True
+        self.world.say(self, "serves what it inherited")
+
+    def leave(self, *, ordered: bool = True) -> None:
+        """End in good order: no new requests, close, exit.
+
+        Args:
+            ordered: whether it was told to by a signal; else it has had its share of requests.
+        """
         self.leaving, self.ready = True, False
+        handler = self.handlers.get(signal.SIGTERM)
+        if ordered and handler is not None:
+            handler(signal.SIGTERM, None)
         for _ in range(100):
             if self.holding <= 1:  # this thread's
                 break
             sleep(0.1)
+        began, freezes = SCHEDULER.now, self.freezes
         self.heap.cache.close()
+        if SCHEDULER.now - began > GRACE and self.freezes == freezes:
+            raise Broken(f"{self.name} took {SCHEDULER.now - began:.2f} s to leave")
         self.world.say(self, "has left")
         if not any(path.startswith("/run/") for path in self.files.found):
             # The last to leave takes the board along, and whoever starts here next knows of nothing.
@@ -152,7 +207,8 @@ class Worker(Process):
         if self.dead:
             return
         self.dead, self.ready = True, False
-        del self.instance.workers[self]
+        self.world.hearing.ends(self)
+        self.instance.workers.pop(self, None)
         for sock in list(self.sockets):
             if sock.end is not None:
                 sock.end.released()
@@ -162,12 +218,15 @@ class Worker(Process):
             opened.released()
         for push in list(self.pushes):
             push.broken()
+        for stream in list(self.streams):
+            stream.lost()
         self.instance.active -= self.holding
         if not self.instance.dead:
             self.instance.settle()
 
     def stop(self) -> None:
         """SIGSTOP."""
+        self.world.hearing.ends(self, within=4.0)
         self.stopped = True
         self.settle()
 
@@ -186,12 +245,11 @@ class Worker(Process):
 
     def fork(self, name: str) -> "Worker":
         """Copy this process, as one of its threads calls for it; the child does nothing yet."""
-        child = Worker(self.world, self.instance, name)
+        child = Worker(self.world, self.instance, name, forker=self)
         child.lost = self.lost
         for number, opened in self.descriptors.items():
             opened.references += 1
             child.descriptors[number] = opened
-        child.last_descriptor = self.last_descriptor
         current = SCHEDULER.current
         SCHEDULER.current = Task(child, "fork")
         copied = Forking()
@@ -214,60 +272,3 @@ def _callback(heap: Heap, label: str, world: "World") -> Callable[[Any], None]:
         heap.told[label] = held.value
 
     return told
-
-
-class Instance:
-    """One container: its files, its workers, its CPU."""
-
-    def __init__(self, world: "World", name: str) -> None:
-        self.world = world
-        self.name = name
-        self.files = Files()
-        self.workers: dict[Worker, None] = {}
-        self.dead = False
-        self.started = SCHEDULER.now
-        self.billed = world.settings.platform == "requests"  # CPU only while a request runs
-        self.active = 0
-        self.frozen = self.billed
-        self.frozen_at = SCHEDULER.now
-        self.lost = 0.0
-        #: The seconds by which its wall clock is wrong.
-        self.skew = world.skew()
-        #: Events that a push was answered 204 for: (event, when its handling began, when it was answered).
-        self.done: list[tuple[Any, float, float]] = []
-        self.came: dict[Any, None] = {}  # the events that were pushed here, whatever came of it
-        self.heard: dict[Any, float] = {}  # the events that were acknowledged here, whatever came of it, and when
-        self._numbers = count(1).__next__
-
-    def begin(self) -> None:
-        """A request begins, or something else that has CPU."""
-        self.active += 1
-        self.settle()
-
-    def end(self) -> None:
-        self.active -= 1
-        self.settle()
-
-    def settle(self) -> None:
-        frozen = self.billed and self.active <= 0
-        if frozen == self.frozen:
-            return
-        self.frozen = frozen
-        if frozen:
-            self.frozen_at = SCHEDULER.now
-        elif self.world.settings.monotonic_stops:
-            self.lost += SCHEDULER.now - self.frozen_at
-        for worker in list(self.workers):
-            worker.lost = self.lost
-            worker.settle()
-
-    def start_worker(self) -> Worker:
-        worker = Worker(self.world, self, f"{self.name}/w{self._numbers()}")
-        worker.run(worker.boot, name="main")
-        return worker
-
-    def crash(self) -> None:
-        """All of it at once; its files are gone with it."""
-        self.dead = True
-        for worker in list(self.workers):
-            worker.die()

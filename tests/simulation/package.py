@@ -19,7 +19,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
-from . import files, sockets, threads
+from . import files, kernel, pubsub, sockets, threads
 
 
 RECEIVER = Path(__file__).parents[2] / "receiver"
@@ -27,12 +27,15 @@ RECEIVER = Path(__file__).parents[2] / "receiver"
 STANDARD_LIBRARY: Mapping[str, Any] = {
     "threading": threads.threading,
     "time": threads.time,
-    "os": files.os,
+    "os": kernel.os,
     "pathlib": files.pathlib,
-    "fcntl": files.fcntl,
-    "mmap": files.mmap,
+    "fcntl": kernel.fcntl,
+    "mmap": kernel.mmap,
+    "signal": kernel.signal,
     "socket": sockets.socket,
     "selectors": sockets.selectors,
+    "google.cloud.pubsub_v1.types": pubsub.types,
+    "google.cloud.pubsub_v1.subscriber.scheduler": pubsub.scheduler,
 }
 
 #: (file, old text, new text): the old text stands there exactly once.
@@ -48,7 +51,7 @@ def _import(name: str, globals_: Any = None, locals_: Any = None, fromlist: Any 
     return builtins.__import__(name, globals_, locals_, fromlist, level)
 
 
-_BUILTINS = {**vars(builtins), "__import__": _import, "open": files.open_file}
+_BUILTINS = {**vars(builtins), "__import__": _import, "open": kernel.open_file}
 
 
 class _Loader(importlib.abc.Loader):
@@ -109,6 +112,10 @@ class Copy:
         found = importlib.import_module(f"{self.name}.{module}")
         setattr(self, module, found)
         return found
+
+    def __getitem__(self, module: str) -> ModuleType:
+        """A module of a package within it, by its dotted name."""
+        return getattr(self, module)
 
     def forget(self) -> None:
         """Unload it."""

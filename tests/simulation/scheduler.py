@@ -4,6 +4,7 @@ There is one scheduler for the process that simulates (`SCHEDULER`), reset befor
 thread could block in, and every call of the operating system, comes through here, and a seeded generator decides.
 """
 
+import gc
 import heapq
 import random
 from collections.abc import Callable
@@ -47,7 +48,7 @@ class Process:
 class Task:
     """One thread."""
 
-    __slots__ = ("ended", "greenlet", "joiners", "name", "process", "timed_out", "token")
+    __slots__ = ("ended", "greenlet", "joiners", "name", "process", "thread", "timed_out", "token")
 
     def __init__(self, process: Process, name: str) -> None:
         self.process = process
@@ -56,6 +57,7 @@ class Task:
         self.timed_out = False
         self.ended = False
         self.joiners: list[Task] = []
+        self.thread: Any = None  # the package's object, where it has one
 
 
 class Scheduler:
@@ -67,9 +69,14 @@ class Scheduler:
         self.entered: Callable[[Process], None] = lambda process: None
         self.over = True
         self.reset(0, jumpy=0.0)
+        gc.enable()
 
     def reset(self, seed: int, *, jumpy: float) -> None:
         """Begin a schedule; `jumpy` is the chance to give way at a step."""
+        # What is left of the one before (a lock that is released when it is collected, say) must not play in this
+        # one, whose own is collected after its end: otherwise a seed would not replay exactly.
+        gc.collect(1)
+        gc.disable()
         self.random = random.Random(seed).random
         self.jumpy = jumpy
         self.now = 0.0
@@ -219,6 +226,8 @@ class Scheduler:
         self.tasks.clear()
         self.timers.clear()
         self.ready.clear()
+        self.entered = lambda process: None
+        gc.enable()
 
 
 SCHEDULER = Scheduler()

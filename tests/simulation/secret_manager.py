@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
 from .scheduler import SCHEDULER
@@ -58,11 +59,14 @@ class Event:
     life: int
     number: int | None
     stamp: float
-    body: bytes = b""
+    body: bytes = b""  # as it is pushed
+    message: Any = None  # as it is pulled
     aliases: dict[str, int] | None = None
     label: str = ""
     #: The clock of the server that made it was wrong by so much.
     ahead: float = 0.0
+    #: What it teaches, once somebody has decoded it.
+    lesson: Any = None
 
 
 @dataclass
@@ -171,16 +175,23 @@ class Truth:
             attributes["versionId"] = resource["name"] = f"{self.path}/versions/{number}"
         if aliases is not None:
             resource["versionAliases"] = {alias: str(target) for alias, target in aliases.items()}
+        data, identity = json.dumps(resource).encode(), str(next(self._ids))
+        pulled = SimpleNamespace(
+            attributes=attributes,
+            data=data,
+            message_id=identity,
+            publish_time=datetime.fromtimestamp(stamp / 1e9, UTC),
+        )
         message = {
             "attributes": attributes,
-            "data": b64encode(json.dumps(resource).encode()).decode(),
-            "messageId": str(next(self._ids)),
+            "data": b64encode(data).decode(),
+            "messageId": identity,
             "publishTime": _rfc3339(stamp),
         }
         body = json.dumps({"message": message, "subscription": f"projects/{PROJECT}/subscriptions/push"}).encode()
         what = f"{kind.removeprefix('SECRET_').removeprefix('VERSION_')}{f' {number}' if number else ''}"
         label = f"{what}{f' {aliases}' if aliases is not None else ''} of life {self.life.number}"
-        self._publish(Event(kind, self.life.number, number, self._last, body, aliases, label, ahead))
+        self._publish(Event(kind, self.life.number, number, self._last, body, pulled, aliases, label, ahead))
 
 
 def _rfc3339(stamp: int) -> str:

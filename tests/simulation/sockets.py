@@ -10,7 +10,7 @@ import struct
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-from .files import _error, _files
+from .files import error, files_here
 from .scheduler import SCHEDULER, Task
 
 
@@ -60,7 +60,7 @@ class Socket:
         pass
 
     def bind(self, address: str) -> None:
-        _files().make(address, 0o140600).listener = self._open()
+        files_here().make(address, 0o140600).listener = self._open()
 
     def listen(self, backlog: int) -> None:
         end = self._open()
@@ -70,15 +70,15 @@ class Socket:
         SCHEDULER.step()
         backlog = self._open().backlog
         if not backlog:
-            raise _error(errno.EAGAIN)
+            raise error(errno.EAGAIN)
         return Socket(end=backlog.pop(0)), ""
 
     def connect(self, address: str) -> None:
-        listener = _files().get(address).listener
+        listener = files_here().get(address).listener
         if listener is None or not listener.listening:
-            raise _error(errno.ECONNREFUSED)
+            raise error(errno.ECONNREFUSED)
         if len(listener.backlog) >= listener.room:
-            raise _error(errno.EAGAIN)
+            raise error(errno.EAGAIN)
         mine, theirs = self._open(), End()
         mine.other, theirs.other = theirs, mine
         listener.backlog.append(theirs)
@@ -88,7 +88,7 @@ class Socket:
         SCHEDULER.step()
         other = self._open().other
         if other is None or other.references == 0:
-            raise _error(errno.EPIPE)
+            raise error(errno.EPIPE)
         other.buffer += data
         other.stir()
         return len(data)
@@ -99,7 +99,7 @@ class Socket:
         if not end.buffer:
             if end.over:
                 return b""
-            raise _error(errno.EAGAIN)
+            raise error(errno.EAGAIN)
         data = bytes(end.buffer[:most])
         del end.buffer[:most]
         return data
@@ -115,7 +115,7 @@ class Socket:
 
     def _open(self) -> End:
         if self.end is None:
-            raise _error(errno.EBADF)
+            raise error(errno.EBADF)
         return self.end
 
     def forked(self, _copied: Any) -> "Socket":

@@ -218,6 +218,7 @@ class Thread:
 
     def start(self) -> None:
         self._task = SCHEDULER.spawn(SCHEDULER.process, self._work, name=self.name)
+        self._task.thread = self
         SCHEDULER.step()
 
     def is_alive(self) -> bool:
@@ -233,14 +234,9 @@ class Thread:
         return Thread(name=self.name)
 
 
-class _NoThread:
-    def __init__(self) -> None:
-        self.name = "main"
-
-
 def current_thread() -> object:
-    """A thread that is none of those made here, unless it is one: only compared for identity."""
-    return _NoThread()
+    """The running thread: the one that was made here, else the scheduler's task."""
+    return SCHEDULER.current.thread or SCHEDULER.current
 
 
 threading = SimpleNamespace(
@@ -252,6 +248,7 @@ threading = SimpleNamespace(
     BoundedSemaphore=Semaphore,
     Thread=Thread,
     current_thread=current_thread,
+    main_thread=lambda: SCHEDULER.process.main,
     active_count=lambda: 1,
     get_ident=lambda: id(SCHEDULER.current),
 )

@@ -1,139 +1,23 @@
 """One schedule's world: a secret, the instances of a service that follow it, and Pub/Sub between them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
 from .checks import Checks
-from .machines import Instance, Worker
+from .hearing import Hearing
+from .instances import Instance
+from .machines import Worker
 from .package import Copy
+from .ports import Auth, Log, Source
+from .pubsub import Client, Topic
+from .push import Message
 from .scheduler import SCHEDULER, Broken
-from .secret_manager import ENABLED, NUMBER, Event, Truth, Version
+from .secret_manager import Event, Truth
+from .settings import Settings
+from .steady import Steady
 from .threads import EPOCH
-
-
-@dataclass
-class Settings:
-    """What kind of world it is."""
-
-    instances: int = 1
-    workers: int = 1
-    platform: str = "always"  # or "requests": CPU only while a request runs
-    preload: bool = False
-    eager: bool = True
-    entries: dict[str, dict[str, Any]] = field(default_factory=lambda: {"latest": {}})
-    backstop: float = 3600.0
-    tick: float = 1.0
-    delay: float = 0.05  # of a delivery, typically; a few take a hundred times as long
-    doubled: float = 0.0  # the chance that a message comes again
-    latency: float = 0.02
-    slow: float = 0.0  # the chance that an access takes seconds, or never ends
-    failing: float = 0.0  # the chance that an access fails
-    lag: float = 0.0  # how far behind reads may be
-    skew: float = 0.0  # how wrong wall clocks are
-    monotonic_stops: bool = False
-    callbacks: float = 0.0  # how long callbacks take
-    callbacks_fail: float = 0.0
-    lead: int = 1  # versions that are there at the beginning
-    jumpy: float = 0.1
-
-
-class Source:
-    """The `SecretSource` of every worker."""
-
-    def __init__(self, world: "World") -> None:
-        self.world = world
-
-    def access(self, name: Any, version: str, *, timeout: float) -> Any:
-        world, worker, errors = self.world, SCHEDULER.process, self.world.copy.errors
-        worker.flying += 1
-        if worker.flying > len(world.settings.entries):
-            raise Broken(
-                f"{worker.name} has {worker.flying} accesses under way for {len(world.settings.entries)} entry"
-            )
-        world.accesses += 1
-        try:
-            self._travel(worker, timeout)
-            found, exact = self._answer(version)
-            self._travel(worker, timeout)
-        finally:
-            worker.flying -= 1
-        world.say(
-            worker, f"is told of {version}: {found.number if isinstance(found, Version) else found or 'NOT_FOUND'}"
-        )
-        if not exact:
-            worker.trouble()
-        if found is None:
-            raise errors.VersionMissing(f"{version} does not exist")
-        if not isinstance(found, Version):
-            raise errors.VersionRefused(f"{version} is {found}", destroyed=found == "destroyed")
-        names = world.copy.names
-        full = names.VersionName(names.SecretName(NUMBER, name.secret), found.number)
-        return world.copy.source.Payload(full, found.payload)
-
-    def _travel(self, worker: Worker, timeout: float) -> None:
-        """One way, or a failure."""
-        world, chance = self.world, SCHEDULER.random
-        settings = world.settings
-        takes = settings.latency * chance()
-        if settings.slow and chance() < settings.slow:
-            takes = chance() * 8
-        if takes >= timeout:
-            SCHEDULER.block(timeout)
-            worker.trouble()
-            raise world.copy.errors.AccessFailed("no answer in time", transient=True)
-        if takes > 0.5:
-            worker.trouble(takes)
-        SCHEDULER.block(takes)
-        if settings.failing and chance() < settings.failing:
-            worker.trouble()
-            raise world.copy.errors.AccessFailed("an outage", transient=chance() < 0.7)
-
-    def _answer(self, version: str) -> tuple[Any, bool]:
-        truth, lag = self.world.truth, self.world.settings.lag
-        if not lag:
-            return truth.read(version, 0.0), True
-        found = truth.read(version, lag * SCHEDULER.random())
-        lies = version.isdecimal() and not isinstance(found, Version) and isinstance(truth.read(version, 0.0), Version)
-        return found, not lies
-
-    def after_fork(self) -> None:
-        """Nothing is open."""
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-    def forked(self, _copied: Any) -> "Source":
-        return self
-
-
-class Auth:
-    """Lets in whatever comes: who may push is tried elsewhere."""
-
-    def verify(self, authorization: str | None) -> str:
-        return "pubsub"
-
-    def announce(self) -> None:
-        """Nothing to say."""
-
-    def after_fork(self) -> None:
-        """Nothing is held."""
-
-    def forked(self, _copied: Any) -> "Auth":
-        return self
-
-
-class Log:
-    """The package's logger, of which the simulation hears what happens."""
-
-    def __init__(self, world: "World") -> None:
-        self._world = world
-
-    def isEnabledFor(self, level: int) -> bool:  # noqa: N802  # `logging`'s name
-        return True
-
-    def log(self, level: int, form: str, event: str, message: str, *, extra: Any) -> None:
-        self._world.logged(event, message, extra["json_fields"])
 
 
 class World:
@@ -155,17 +39,52 @@ class World:
         self.source = Source(self)
         self.auth = Auth()
         self.jitter = SCHEDULER.random
+        self.events: list[Event] = []
         self.messages: list[Message] = []
         self.instances: list[Instance] = []
         self.names = 0
+        self.pids = count(100).__next__
         self.checks = Checks(self)
+        self.steady = Steady(self, self.checks)
+        self.topic = Topic(self)
+        self.hearing = Hearing(self)
         self.truth = Truth("KEY", self.publish)
+        self._furnish(copy)
+
+    def _furnish(self, copy: Copy) -> None:
+        """Put what is simulated in place of what touches the outside."""
+        settings = self.settings
         copy.telemetry.LOGGER = Log(self)
         copy.telemetry.Voice.__call__ = self._heard
         copy.cache.at_fork = lambda cache: SCHEDULER.process.heap.forkables.append(cache)  # noqa: PLW0108  # of the process then
         copy.cache.at_exit = lambda cache: None
         copy.cache.in_a_master = lambda: SCHEDULER.process.master
         copy.listener.TICK = settings.tick
+        if settings.pulls:
+            copy.hearing._is_installed = lambda: True
+            copy.leaving.sys = SimpleNamespace(modules={"gunicorn.arbiter"} if settings.gunicorn else set())
+            copy.leaving._has_younger_children = lambda _: SCHEDULER.process.has_younger_siblings
+            copy.instance._ask_metadata = self._ask_metadata
+            copy["fleet.subscriptions"]._connect = lambda: Client(self)
+            self.hurry(0.25)
+
+    def end(self) -> None:
+        """Let go of everything."""
+        SCHEDULER.end()
+        copy = self.copy
+        copy.telemetry.LOGGER = copy.telemetry.Voice.__call__ = None
+        copy.cache.in_a_master = copy.cache.at_fork = None
+        if self.settings.pulls:
+            copy.instance._ask_metadata = copy["fleet.subscriptions"]._connect = None
+
+    def hurry(self, beat: float) -> None:
+        """Set how often the members of a fleet look around; the package's own is a quarter of a second."""
+        if self.settings.pulls:
+            self.copy["fleet.member"].BEAT, self.copy["fleet.term"].LOOK = beat, 2 * beat
+
+    def _ask_metadata(self, environ: Any) -> str | None:
+        SCHEDULER.block(2 * SCHEDULER.random() ** 4)
+        return f"{SCHEDULER.process.instance.name}0" if SCHEDULER.random() < 0.8 else None
 
     def forked(self, _copied: Any) -> "World":
         """The world is no part of a process."""
@@ -197,13 +116,12 @@ class World:
         instance = Instance(self, f"i{self.names}")
         self.instances.append(instance)
         self.say(instance, "starts")
-        for _ in range(self.settings.workers):
-            instance.start_worker()
+        instance.start()
         return instance
 
     def failed_to_start(self, worker: Worker) -> None:
         """As gunicorn does: its master ends, the container with it, and the platform starts another."""
-        self.checks.did_not_start(worker)
+        self.steady.did_not_start(worker)
         instance = worker.instance
         if not instance.dead:
             self.restart(instance, after=2.0)
@@ -215,6 +133,13 @@ class World:
         self.instances.remove(instance)
         SCHEDULER.at(SCHEDULER.now + after, self.start_instance)
 
+    def scale_in(self, instance: Instance) -> None:
+        """An instance ends in good order, after another has taken its place."""
+        self.start_instance()
+        self.say(instance, "is ended")
+        self.instances.remove(instance)
+        instance.end_in_order()
+
     def end_of(self, worker: Worker, *, after: float) -> None:
         instance = worker.instance
         worker.die()
@@ -223,7 +148,8 @@ class World:
 
     def replenish(self, instance: Instance) -> None:
         """As a server's master does: start workers in place of those that ended."""
-        if not instance.dead and sum(w.pushed and not w.leaving for w in instance.workers) < self.settings.workers:
+        gone = instance.dead or instance.ending
+        if not gone and sum(w.pushed and not w.leaving for w in instance.workers) < self.settings.workers:
             instance.start_worker()
 
     def workers(self) -> list[Worker]:
@@ -233,19 +159,31 @@ class World:
         """What some events teach together."""
         known = self.copy.knowledge.Knowledge()
         for event in heard:
-            news = self.copy.events.decode_push(event.body, received=0).knowledge()
-            known = known if news is None else known.merge(news)
+            if event.lesson is None:
+                event.lesson = self.copy.events.decode_push(event.body, received=0).knowledge() or known
+            known = known.merge(event.lesson)
         return known
 
     # Pub/Sub.
 
     def publish(self, event: Event) -> None:
         self.say("Secret Manager", event.label)
+        self.events.append(event)
+        self.topic.publish(event)
+        if not self.settings.pushes:
+            return
+        if self.is_lost():
+            self.say("Pub/Sub", f"loses the push of {event.label}")
+            return
         message = Message(self, event)
         self.messages.append(message)
         message.send()
         while SCHEDULER.random() < self.settings.doubled:
             message.send()
+
+    def is_lost(self) -> bool:
+        """Whether a message is lost on one of its ways."""
+        return bool(self.settings.dropped) and SCHEDULER.random() < self.settings.dropped
 
     def delivery(self) -> float:
         """How long a delivery takes: most are quick, some very late."""
@@ -260,6 +198,8 @@ class World:
             self.say(worker, f"logs {event}: {message}")
         if event in _CHANGES:
             self.checks.changed(worker)
+        elif event == "pull_answered":
+            worker.answers[fields["message_id"]] = fields["answer"]
         elif event in _FAULTS:
             raise Broken(f"{worker.name} logs {event}: {message} {fields}")
 
@@ -281,79 +221,3 @@ _CHANGES = frozenset({"loaded", "refreshed", "stepped_back", "backstop_found"})
 _FAULTS = frozenset(
     {"tick_failed", "sibling_apply_failed", "siblings_trouble", "sibling_unreadable", "push_unreadable"}
 )
-
-
-class Message:
-    """One message of the push subscription, sent until it is acknowledged."""
-
-    def __init__(self, world: World, event: Event) -> None:
-        self.world = world
-        self.event = event
-        self.acked: float | None = None
-        self.tries = 0
-
-    def send(self) -> None:
-        SCHEDULER.at(SCHEDULER.now + self.world.delivery(), self._arrive)
-
-    def _arrive(self) -> None:
-        able = [w for i in self.world.instances for w in i.workers if w.ready and w.pushed and not w.stopped]
-        if not able:
-            SCHEDULER.at(SCHEDULER.now + (1.0 if self.world.instances else 30.0 * SCHEDULER.random()), self._arrive)
-            return
-        worker = able[int(SCHEDULER.random() * len(able))]
-        self.tries += 1
-        Push(self, worker)
-
-    def refused(self) -> None:
-        """Not acknowledged: send it again, later and later."""
-        if self.acked is None:
-            pause = min(60.0, 0.1 * 2 ** min(self.tries, 10)) * (0.5 + SCHEDULER.random())
-            SCHEDULER.at(SCHEDULER.now + pause, self._arrive)
-
-
-class Push:
-    """One delivery to one worker."""
-
-    DEADLINE = 60.0
-
-    def __init__(self, message: Message, worker: Worker) -> None:
-        self.message = message
-        self.worker = worker
-        self.over = False
-        worker.pushes[self] = None
-        worker.run(self._handle, name="push")
-        SCHEDULER.at(SCHEDULER.now + self.DEADLINE, self._late)
-
-    def _handle(self) -> None:
-        event, worker = self.message.event, self.worker
-        world, began = worker.world, SCHEDULER.now
-        awake = {w: w.freezes for w in worker.instance.workers if w.joined and not w.frozen and w.loaded}
-        worker.instance.came[event] = None
-        world.say(worker, f"is pushed {event.label}")
-        answer = worker.heap.handler({}, len(event.body), lambda most: event.body[:most])
-        worker.pushes.pop(self, None)
-        world.say(worker, f"answers {answer.name} to {event.label}")
-        world.checks.answered(worker, event, answer, began, awake)
-        if self.over:
-            return
-        self.over = True
-        if answer.status == 204:
-            self.message.acked = SCHEDULER.now
-        else:
-            self.message.refused()
-
-    def broken(self) -> None:
-        """The worker died."""
-        self._ended()
-
-    def _late(self) -> None:
-        self._ended()
-
-    def _ended(self) -> None:
-        if not self.over:
-            self.over = True
-            self.message.refused()
-
-
-def usable(version: Version) -> bool:
-    return version.state == ENABLED and version.good

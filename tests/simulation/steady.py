@@ -1,0 +1,83 @@
+"""What must hold once things have gone quiet: what each worker should serve then, and who is excused."""
+
+from typing import TYPE_CHECKING
+
+from .scheduler import SCHEDULER, Broken
+from .serving import Served, is_cold, parsed, said, served
+
+
+if TYPE_CHECKING:
+    from .checks import Checks
+    from .machines import Worker
+    from .world import World
+
+
+class Steady:
+    """Say who is behind."""
+
+    def __init__(self, world: "World", checks: "Checks") -> None:
+        self.world = world
+        self._checks = checks
+
+    def wanted(self, label: str) -> Served | None:
+        """What Secret Manager says should be served; None where it says nothing certain."""
+        truth, alias = self.world.truth, self._checks.alias(label)
+        usable = truth.enabled()
+        if alias is not None:
+            number = truth.life.aliased(alias, SCHEDULER.now)
+            usable = [v for v in usable if v.number == number]
+        if not usable or not usable[-1].good:
+            return None
+        return usable[-1].life, usable[-1].number
+
+    def behind(self) -> list[str]:
+        """Which workers serve something else, as they stand; a cold one looks at its first read."""
+        found = []
+        for worker in self.world.workers():
+            for label in worker.heap.handles:
+                wanted, now = self.wanted(label), served(worker, label)
+                told = worker.heap.told.get(label)
+                if wanted is None or is_cold(worker, label) or self.cannot_know(worker, label):
+                    continue
+                if now != wanted:
+                    found.append(f"{worker.name} serves {said(now)} for {label}, not {said(wanted)}")
+                elif told is not None and parsed(told) != now:
+                    found.append(f"a callback of {worker.name} was last told {told}, and {said(now)} is served")
+        return found
+
+    def did_not_start(self, worker: "Worker") -> None:
+        """A worker must start where Secret Manager gave it all that it asked for, and that is steady."""
+        truth, settings = self.world.truth, self.world.settings
+        steady = max([truth.life.born, *(e.stamp for e in self.world.events)]) <= worker.started
+        failed = max(worker.trouble_at, worker.instance.unheard_at) >= worker.started
+        if self._checks.lagged or not steady or failed or worker.freezes:
+            return
+        if all(self.wanted(label) and not self.cannot_know(worker, label) for label in settings.entries):
+            raise Broken(f"{worker.name} does not start, although all that it follows is usable")
+
+    def cannot_know(self, worker: "Worker", label: str) -> bool:
+        """Whether a worker heard something that only an event which passed its instance over refutes.
+
+        Within the consistency window no read is stronger than an event, so the safety read does not help there: a
+        version that was disabled and is enabled again, an alias that moved again, a secret that was deleted and is
+        there again.
+        """
+        heard, alias, wanted = worker.instance.heard, self._checks.alias(label), self.wanted(label)
+        if self.world.settings.monotonic_stops and any(event not in heard for event in self.world.events):
+            return True  # its safety read is never due
+        if wanted is None:
+            return True
+        life, number = wanted
+        told = [e for e in self.world.events if (e.life, e.number) == (life, number)]
+        if any(event.kind == "SECRET_VERSION_ENABLE" and event not in heard for event in told):
+            return True
+        if not self._checks.knows(worker, life):
+            return True  # what it saw of the life before may be of the same numbers
+        known = self.world.known(heard)
+        word, now = known.word(wanted[1]), served(worker, label)
+        against = not known.exists or (word is not None and word.unusable)
+        if alias is not None:
+            return against or known.alias_target(alias) not in (None, wanted[1])
+        # The refusal of a version that was said to be enabled lately passes for a lag.
+        word = known.word(now[1]) if now is not None else None
+        return against or (now != wanted and word is not None and word.claim == self.world.copy.knowledge.Claim.ENABLED)
