@@ -6,6 +6,7 @@ needs more than that says so with a method `forked`.
 
 from collections import Counter, deque
 from enum import Enum
+from functools import partial
 from types import BuiltinFunctionType, CellType, FunctionType, GeneratorType, MethodType, ModuleType
 from typing import Any
 from weakref import WeakSet
@@ -69,6 +70,9 @@ class Forking:
                 return self._remember(found, (nothing for nothing in ()))
             case FunctionType():
                 return self._function(found)
+            case partial():
+                arguments = [self(item) for item in found.args]
+                return self._remember(found, partial(self(found.func), *arguments, **self(found.keywords)))
             case MethodType():
                 return self._remember(found, MethodType(found.__func__, self(found.__self__)))
         return self._object(found)

@@ -158,6 +158,7 @@ def _handler(number: int) -> Any:
 signal = SimpleNamespace(
     signal=_handle,
     getsignal=_handler,
+    siginterrupt=lambda number, flag: None,
     SIGTERM=real_signal.SIGTERM,
     SIGQUIT=real_signal.SIGQUIT,
     SIGINT=real_signal.SIGINT,

@@ -61,7 +61,7 @@ class Worker(Process):
         self.main: Task | None = None
         self.handlers: dict[int, Any] = {}  # of signals
         self.streams: list[StreamingPull] = []
-        self.answers: dict[str, str] = {}  # what it said of the messages that it pulled
+        self.answers: dict[str, list[str]] = {}  # what it said of the messages that it pulled
         self.started = SCHEDULER.now
         self.trouble_at = -1e9  # when an access failed, or lied
         self.troubles = 0

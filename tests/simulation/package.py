@@ -34,8 +34,8 @@ STANDARD_LIBRARY: Mapping[str, Any] = {
     "signal": kernel.signal,
     "socket": sockets.socket,
     "selectors": sockets.selectors,
-    "google.cloud.pubsub_v1.types": pubsub.types,
-    "google.cloud.pubsub_v1.subscriber.scheduler": pubsub.scheduler,
+    "queue": threads.queue,
+    "google.pubsub_v1.types": pubsub.types,
 }
 
 #: (file, old text, new text): the old text stands there exactly once.

@@ -25,10 +25,11 @@ class Source:
                 f"{worker.name} has {worker.flying} accesses under way for {len(world.settings.entries)} entry"
             )
         world.accesses += 1
+        deadline = SCHEDULER.now + timeout
         try:
             self._travel(worker, timeout)
             found, exact = self._answer(version)
-            self._travel(worker, timeout)
+            self._travel(worker, deadline - SCHEDULER.now)
         finally:
             worker.flying -= 1
         world.say(

@@ -1,9 +1,11 @@
 """Pub/Sub as a fleet's client sees it: a topic that retains, subscriptions with leases, and streams that break.
 
-`Client` and `StreamingPull` are what `receiver.fleet.subscriptions` calls of Google's client; all of the fleet above
-that is the real code. A process that touches what it inherited by a fork breaks a promise.
+`Client` and `StreamingPull` are what `receiver.fleet` calls of Google's client; all of the fleet above that is the
+real code. A process that touches what it inherited by a fork breaks a promise.
 """
 
+from collections.abc import Iterator, Sequence
+from itertools import count
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +21,8 @@ if TYPE_CHECKING:
     from .world import World
 
 
-#: Seconds within which a server notices that a client has died, and for which the client's leases last: from, to.
-NOTICED, LEASE = 1.0, (10.0, 60.0)
+#: Seconds within which a server notices that a client has died.
+NOTICED = 1.0
 
 
 class Topic:
@@ -31,6 +33,8 @@ class Topic:
     def __init__(self, world: "World") -> None:
         self.world = world
         self.subscriptions: dict[str, Subscription] = {}
+        self.leases: dict[str, Pulled] = {}  # by the id that an answer names
+        self.leased = count(1).__next__
 
     def publish(self, event: Event) -> None:
         for subscription in self.subscriptions.values():
@@ -111,7 +115,7 @@ class Delivery:
             subscription.waiting.append(self)
             return
         self.tries += 1
-        streams[int(SCHEDULER.random() * len(streams))].bring(Pulled(self))
+        streams[int(SCHEDULER.random() * len(streams))].bring(self)
 
     def acknowledge(self) -> None:
         self.acked = True
@@ -119,146 +123,153 @@ class Delivery:
 
 
 class Pulled:
-    """A message in a client's hands: leased, and the lease is lengthened for as long as the client runs."""
+    """A message in a client's hands, for as long as its lease lasts."""
 
-    def __init__(self, delivery: Delivery) -> None:
+    def __init__(self, delivery: Delivery, stream: "StreamingPull") -> None:
         event = delivery.event
         self.delivery = delivery
         self.event = event
-        self.attributes, self.data = event.message.attributes, event.message.data
-        self.message_id, self.publish_time = event.message.message_id, event.message.publish_time
-        self.over = False  # the lease
-        self.answered = False
-        self.began = 0.0
+        self.message = event.message
+        self.worker: Worker = stream.process
+        self.ack_id = str(stream.topic.leased())
+        self.began = SCHEDULER.now
         self.awake: dict[Worker, int] = {}
-        self.stream: StreamingPull | None = None
-        self._term = LEASE[0] + (LEASE[1] - LEASE[0]) * SCHEDULER.random()
+        stream.topic.leases[self.ack_id] = self
+        SCHEDULER.at(SCHEDULER.now + stream.lease, self.dropped)
 
-    def lease(self, stream: "StreamingPull") -> None:
-        self.stream = stream
-        SCHEDULER.at(SCHEDULER.now + self._term, self._renew)
+    def taken(self) -> None:
+        """The client hands it on."""
+        worker, self.began = self.worker, SCHEDULER.now
+        self.awake = worker.instance.awake()
+        worker.instance.came[self.event] = None
+        worker.world.say(worker, f"pulls {self.event.label}")
 
-    def _renew(self) -> None:
-        if self.over or self.delivery.acked:
+    def answered(self, done: bool, topic: Topic) -> None:
+        """The client sends an answer, which may be lost on its way."""
+        worker = self.worker
+        worker.world.hearing.answered(self, done)
+        SCHEDULER.at(SCHEDULER.now + 0.05 * SCHEDULER.random(), lambda: self._arrives(done, topic))
+
+    def _arrives(self, done: bool, topic: Topic) -> None:
+        if topic.leases.pop(self.ack_id, None) is None or self.worker.dead:
             return
-        if self.stream.runs and not self.answered and not self._silent:
-            SCHEDULER.at(SCHEDULER.now + self._term, self._renew)
-        else:
-            self.dropped()
-
-    @property
-    def _silent(self) -> bool:
-        return self.stream.process.dead or self.stream.process.frozen
-
-    def dropped(self, after: float = 0.0) -> None:
-        """It comes again."""
-        self.over = True
-        self.delivery.again(after)
-
-    def ack(self) -> None:
-        self._answer(True)
-
-    def nack(self) -> None:
-        self._answer(False)
-
-    def forked(self, _copied: Any) -> "Pulled":
-        return self
-
-    def _answer(self, done: bool) -> None:
-        self.answered = True
-        self.stream.process.world.hearing.answered(self, done)
-        # What is answered on a stream that has ended, or by a process that dies at once, is lost.
-        SCHEDULER.at(SCHEDULER.now + 0.05 * SCHEDULER.random(), lambda: self._reaches(done))
-
-    def _reaches(self, done: bool) -> None:
-        if self.over or not self.stream.runs or self._silent:
-            return
-        self.over = True
         if done:
             self.delivery.acknowledge()
         else:
             self.delivery.again(min(60.0, 2.0 ** (self.delivery.tries - 1)))
 
+    def dropped(self, after: float = 0.0) -> None:
+        """It comes again."""
+        if not self.delivery.acked and self.worker.world.topic.leases.pop(self.ack_id, self) is self:
+            self.delivery.again(after)
+
+
+class Received:
+    """What a stream brings: one message, as the client's library has it."""
+
+    def __init__(self, pulled: Pulled) -> None:
+        self.received_messages = [SimpleNamespace(ack_id=pulled.ack_id, message=pulled.message)]
+
+    @staticmethod
+    def pb(received: "Received") -> "Received":
+        return received
+
 
 class StreamingPull:
-    """The future of `SubscriberClient.subscribe`; calls back on one thread of its process."""
+    """What `SubscriberClient.streaming_pull` gives: it sends what it is given to send, and brings messages."""
 
-    def __init__(self, client: "Client", path: str, callback: Any) -> None:
+    def __init__(self, client: "Client", requests: Iterator[Any]) -> None:
         self.process: Worker = client.process
+        self.topic = client.world.topic
         self.runs = True
-        self._topic, self._path, self._callback = client.world.topic, path, callback
+        self.lease = 0
+        self._latency = client.world.settings.pubsub_latency
         self._subscription: Subscription | None = None
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
         self._queue: list[Pulled] = []
-        self._busy = False
+        self._reader: Any = None
         self.process.streams.append(self)
-        SCHEDULER.at(SCHEDULER.now + client.world.settings.pubsub_latency * SCHEDULER.random(), self._attach)
+        SCHEDULER.spawn(self.process, lambda: self._send(requests), name="requests")
 
-    def _attach(self) -> None:
-        if not self.runs:
+    def _send(self, requests: Iterator[Any]) -> None:
+        for request in requests:
+            if not self.runs:
+                return
+            if request.subscription:
+                self.lease = request.stream_ack_deadline_seconds
+                path = request.subscription
+                SCHEDULER.at(SCHEDULER.now + self._latency * SCHEDULER.random(), lambda path=path: self._attach(path))
+            for done, ids in ((True, request.ack_ids), (False, request.modify_deadline_ack_ids)):
+                for ack_id in ids:
+                    self._answer(ack_id, done)
+
+    def _answer(self, ack_id: str, done: bool) -> None:
+        pulled = self.topic.leases.get(ack_id)
+        if pulled is not None:  # else its lease has ended
+            pulled.answered(done, self.topic)
+
+    def _attach(self, path: str) -> None:
+        if not self.runs or self.process.dead:
             return
-        found = self._subscription = self._topic.subscriptions.get(self._path)
-        if found is None:
+        found = self._subscription = self.topic.subscriptions.get(path)
+        if self.process.world.settings.denied:
+            self.end(exceptions.PermissionDenied("it lacks the role"))
+        elif found is None:
             self.end(exceptions.NotFound("no such subscription"))
-            return
-        found.streams.append(self)
-        waiting, found.waiting = found.waiting, []
-        for delivery in waiting:
-            delivery.again(0.0)
+        else:
+            found.streams.append(self)
+            waiting, found.waiting = found.waiting, []
+            for delivery in waiting:
+                delivery.again(0.0)
 
-    def bring(self, pulled: Pulled) -> None:
-        pulled.lease(self)
-        if self.process.dead:
-            return
-        self._queue.append(pulled)
-        if not self._busy:
-            self._busy = True
-            SCHEDULER.spawn(self.process, self._call, name="stream")
+    def bring(self, delivery: Delivery) -> None:
+        pulled = Pulled(delivery, self)
+        if not self.process.dead:
+            self._queue.append(pulled)
+            self._stir()
 
-    def _call(self) -> None:
-        while self._queue:
-            pulled = self._queue.pop(0)
-            worker = self.process
-            pulled.began, pulled.awake = SCHEDULER.now, worker.instance.awake()
-            worker.instance.came[pulled.event] = None
-            worker.world.say(worker, f"pulls {pulled.event.label}")
-            self._callback(pulled)
-        self._busy = False
+    def _stir(self) -> None:
+        if self._reader is not None:
+            SCHEDULER.wake(self._reader)
 
-    def end(self, error: Exception | None) -> None:
-        """It breaks, or is closed: what waits goes back."""
-        self.runs, self._error = False, error
-        if self in self.process.streams:
-            self.process.streams.remove(self)
-        self._leave()
-        waiting, self._queue = self._queue, []
-        for pulled in waiting:
-            pulled.dropped(0.05)
+    def __iter__(self) -> "StreamingPull":
+        return self
 
-    def lost(self) -> None:
-        """Its process has died, which the server notices a little later."""
-        SCHEDULER.at(SCHEDULER.now + NOTICED * SCHEDULER.random(), self._leave)
-
-    def _leave(self) -> None:
-        if self._subscription is not None and self in self._subscription.streams:
-            self._subscription.streams.remove(self)
-
-    def done(self) -> bool:
+    def __next__(self) -> Received:
         _only(self.process)
-        return not self.runs
-
-    def exception(self) -> Exception | None:
-        _only(self.process)
-        return self._error
+        while not self._queue:
+            if self._error is not None:
+                raise self._error
+            self._reader = SCHEDULER.current
+            SCHEDULER.block()
+        pulled = self._queue.pop(0)
+        pulled.taken()
+        return Received(pulled)
 
     def cancel(self) -> None:
         _only(self.process)
         if self.runs:
-            self.end(None)
+            self.end(exceptions.Cancelled("the client has ended it"))
 
-    def result(self, timeout: float) -> None:
-        _only(self.process)
-        SCHEDULER.block(min(timeout, 0.1 * SCHEDULER.random()))
+    def end(self, error: BaseException) -> None:
+        """It breaks, or is closed: what was on its way comes again, at the latest when its lease ends."""
+        self.runs, self._error = False, error
+        if self in self.process.streams:
+            self.process.streams.remove(self)
+        self.leave()
+        waiting, self._queue = self._queue, []
+        for pulled in waiting:
+            if SCHEDULER.random() < 0.5:
+                pulled.dropped(0.05)
+        self._stir()
+
+    def lost(self) -> None:
+        """Its process has died, which the server notices a little later."""
+        SCHEDULER.at(SCHEDULER.now + NOTICED * SCHEDULER.random(), self.leave)
+
+    def leave(self) -> None:
+        if self._subscription is not None and self in self._subscription.streams:
+            self._subscription.streams.remove(self)
 
     def forked(self, _copied: Any) -> "StreamingPull":
         return self
@@ -294,9 +305,9 @@ class Client:
         found.seek((back - EPOCH) / 1e9)
         self._travel(timeout)
 
-    def subscribe(self, path: str, *, callback: Any, flow_control: Any, scheduler: Any) -> StreamingPull:
+    def streaming_pull(self, *, requests: Iterator[Any], retry: Any, timeout: Any, metadata: Any) -> StreamingPull:
         _only(self.process)
-        return StreamingPull(self, path, callback)
+        return StreamingPull(self, requests)
 
     def update_subscription(self, *, request: Any, timeout: float, retry: Any) -> None:
         self._travel(timeout)
@@ -314,8 +325,14 @@ class Client:
         self.world.say(self.process, f"has deleted {subscription.rpartition('/')[2]}")
         self._travel(timeout)
 
+    @property
+    def transport(self) -> "Client":
+        return self
+
     def close(self) -> None:
         _only(self.process)
+        for stream in list(self.process.streams):
+            stream.cancel()
 
     def _find(self, path: str) -> Subscription:
         found = self.world.topic.subscriptions.get(path)
@@ -349,5 +366,21 @@ def _only(process: "Worker") -> None:
         raise Broken(f"{SCHEDULER.process.name} touches what it inherited from {process.name}")
 
 
-types = SimpleNamespace(FlowControl=lambda max_messages: max_messages)
-scheduler = SimpleNamespace(Scheduler=object)
+def _request(
+    *,
+    subscription: str = "",
+    stream_ack_deadline_seconds: int = 0,
+    max_outstanding_messages: int = 0,
+    ack_ids: Sequence[str] = (),
+    modify_deadline_ack_ids: Sequence[str] = (),
+    modify_deadline_seconds: Sequence[int] = (),
+) -> Any:
+    return SimpleNamespace(
+        subscription=subscription,
+        stream_ack_deadline_seconds=stream_ack_deadline_seconds,
+        ack_ids=ack_ids,
+        modify_deadline_ack_ids=modify_deadline_ack_ids,
+    )
+
+
+types = SimpleNamespace(StreamingPullRequest=_request)

@@ -180,7 +180,7 @@ class Truth:
             attributes=attributes,
             data=data,
             message_id=identity,
-            publish_time=datetime.fromtimestamp(stamp / 1e9, UTC),
+            publish_time=SimpleNamespace(seconds=stamp // 10**9, nanos=stamp % 10**9),
         )
         message = {
             "attributes": attributes,

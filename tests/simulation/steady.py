@@ -1,8 +1,10 @@
 """What must hold once things have gone quiet: what each worker should serve then, and who is excused."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from .scheduler import SCHEDULER, Broken
+from .secret_manager import Event
 from .serving import Served, is_cold, parsed, said, served
 
 
@@ -62,7 +64,7 @@ class Steady:
         version that was disabled and is enabled again, an alias that moved again, a secret that was deleted and is
         there again.
         """
-        heard, alias, wanted = worker.instance.heard, self._checks.alias(label), self.wanted(label)
+        heard, wanted = worker.instance.heard, self.wanted(label)
         if self.world.settings.monotonic_stops and any(event not in heard for event in self.world.events):
             return True  # its safety read is never due
         if wanted is None:
@@ -73,7 +75,13 @@ class Steady:
             return True
         if not self._checks.knows(worker, life):
             return True  # what it saw of the life before may be of the same numbers
-        known = self.world.known(heard)
+        if life > 1 and any(event.kind == "SECRET_VERSION_ADD" and event not in heard for event in told):
+            return True  # what it read of this life is void since it heard of the creation
+        # What a worker was told before it died may be on the board, although nobody here acknowledged it.
+        return self._against(worker, label, wanted, heard) or self._against(worker, label, wanted, worker.instance.came)
+
+    def _against(self, worker: "Worker", label: str, wanted: Served, told: Iterable[Event]) -> bool:
+        known, alias = self.world.known(told), self._checks.alias(label)
         word, now = known.word(wanted[1]), served(worker, label)
         against = not known.exists or (word is not None and word.unusable)
         if alias is not None:

@@ -60,10 +60,10 @@ class World:
         copy.cache.at_exit = lambda cache: None
         copy.cache.in_a_master = lambda: SCHEDULER.process.master
         copy.listener.TICK = settings.tick
+        copy.leaving.sys = SimpleNamespace(modules={"gunicorn.arbiter"} if settings.gunicorn else set())
+        copy.leaving._has_younger_children = lambda _: SCHEDULER.process.has_younger_siblings
         if settings.pulls:
             copy.hearing._is_installed = lambda: True
-            copy.leaving.sys = SimpleNamespace(modules={"gunicorn.arbiter"} if settings.gunicorn else set())
-            copy.leaving._has_younger_children = lambda _: SCHEDULER.process.has_younger_siblings
             copy.instance._ask_metadata = self._ask_metadata
             copy["fleet.subscriptions"]._connect = lambda: Client(self)
             self.hurry(0.25)
@@ -123,7 +123,9 @@ class World:
         """As gunicorn does: its master ends, the container with it, and the platform starts another."""
         self.steady.did_not_start(worker)
         instance = worker.instance
-        if not instance.dead:
+        if instance.ending:
+            worker.die()
+        elif not instance.dead:
             self.restart(instance, after=2.0)
 
     def restart(self, instance: Instance, *, after: float) -> None:
@@ -199,7 +201,7 @@ class World:
         if event in _CHANGES:
             self.checks.changed(worker)
         elif event == "pull_answered":
-            worker.answers[fields["message_id"]] = fields["answer"]
+            worker.answers.setdefault(fields["message_id"], []).append(fields["answer"])
         elif event in _FAULTS:
             raise Broken(f"{worker.name} logs {event}: {message} {fields}")
 
