@@ -155,8 +155,8 @@ class Checks:
         """Be one request of a user: catch up, read, and look at what was read."""
         self.requests += 1
         began, freezes, due = SCHEDULER.now, worker.freezes, len(worker.instance.done)
-        worker.heap.cache.fence()
-        worker.joined = True
+        if not self.fence(worker):
+            return
         fenced = SCHEDULER.now - began
         undisturbed = freezes == worker.freezes
         if undisturbed and fenced > CAUGHT_UP + MOMENT:
@@ -175,6 +175,18 @@ class Checks:
                 self._revoked(worker, label, parsed(value), began)
                 for event, _, _ in worker.instance.done[:due]:
                     self._kept(worker, label, parsed(value), event)
+
+    def fence(self, worker: "Worker") -> bool:
+        """Let a worker catch up; False where it could not join the others, since one was stopped that held a lock."""
+        try:
+            worker.heap.cache.fence()
+        except self.world.copy.errors.BoardError as exc:
+            if not any(other.freezes for other in worker.instance.workers):
+                raise
+            self.world.say(worker, f"fails a request: {exc}")
+            return False
+        worker.joined = True
+        return True
 
     def _read(self, worker: "Worker", handle: Any) -> Any:
         errors = self.world.copy.errors

@@ -32,10 +32,13 @@ class Hearing:
         worker, world = pulled.worker, self.world
         if SCHEDULER.process is not worker:
             raise Broken(f"{SCHEDULER.process.name} answers what {worker.name} pulled")
+        kinds = world.copy.errors.Answer
+        said = [one for when, one in worker.answers.get(pulled.message.message_id, ()) if when >= pulled.began]
+        agree = [one for one in said if done == (kinds[one].status == 204)]
+        if said and not agree:
+            raise Broken(f"{worker.name} says {said[-1]} of {pulled.event.label}, and tells Pub/Sub otherwise")
         # Whoever acknowledges before anything is known of it promises no less.
-        said, kinds = worker.answers.get(pulled.message.message_id, []), world.copy.errors.Answer
-        answers = [one for one in said if done == (kinds[one].status == 204)] or ["APPLIED" if done else "TRY_AGAIN"]
-        answer = kinds[answers[-1]]
+        answer = kinds[agree[-1] if agree else "APPLIED" if done else "TRY_AGAIN"]
         world.say(worker, f"answers {answer.name} to {pulled.event.label}")
         within = PULLED + world.settings.spread
         world.checks.answered(worker, pulled.event, answer, pulled.began, pulled.awake, within=within)
@@ -107,6 +110,14 @@ class Hearing:
             for event in self.world.events:
                 if event not in instance.heard and any(one.brings(event) for one in found):
                     return f"{instance.name} was never told of {event.label}"
+        return None
+
+    def left_behind(self) -> str | None:
+        """What an instance that ended in good order has left."""
+        for instance in self.world.ended:
+            orderly = instance.orderly and instance.unheard_at < 0 and not instance.workers
+            if orderly and self.world.topic.of(instance):
+                return f"{instance.name} has ended and left its subscription"
         return None
 
     def passed_over(self, instance: "Instance", event: Event) -> bool:

@@ -22,6 +22,7 @@ class Instance:
         self.workers: dict[Worker, None] = {}
         self.master: Worker | None = None
         self.ending = False  # in good order
+        self.orderly = True  # nothing has kept it from that
         self.dead = False
         self.started = SCHEDULER.now
         self.billed = world.settings.platform == "requests"  # CPU only while a request runs
@@ -100,5 +101,6 @@ class Instance:
         if self.dead:
             return
         self.dead = True
+        self.orderly = self.orderly and not self.workers
         for worker in [*self.workers, *([self.master] if self.master is not None else [])]:
             worker.die()

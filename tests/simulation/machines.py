@@ -55,13 +55,13 @@ class Worker(Process):
         self.ready = False  # it serves requests
         self.pushed = True  # it gets pushes
         self.joined = False  # it has met its siblings
-        self.leaving = False
+        self.leaving = self.has_left = False
         self.master = master
         self.forker = forker  # whose child it is; a server's master where nobody else's
         self.main: Task | None = None
         self.handlers: dict[int, Any] = {}  # of signals
         self.streams: list[StreamingPull] = []
-        self.answers: dict[str, list[str]] = {}  # what it said of the messages that it pulled
+        self.answers: dict[str, list[tuple[float, str]]] = {}  # what it said of the messages that it pulled
         self.started = SCHEDULER.now
         self.trouble_at = -1e9  # when an access failed, or lied
         self.troubles = 0
@@ -191,22 +191,36 @@ class Worker(Process):
                 break
             sleep(0.1)
         began, freezes = SCHEDULER.now, self.freezes
+        followed = self._is_followed(ordered=ordered)
+        board = any(path.startswith("/run/") for path in self.files.found)
         self.heap.cache.close()
         if SCHEDULER.now - began > GRACE and self.freezes == freezes:
             raise Broken(f"{self.name} took {SCHEDULER.now - began:.2f} s to leave")
         self.world.say(self, "has left")
         if not any(path.startswith("/run/") for path in self.files.found):
+            if board and followed and self.freezes == freezes:
+                raise Broken(f"{self.name} takes along what its container knows, although another worker follows")
             # The last to leave takes the board along, and whoever starts here next knows of nothing.
             self.instance.came.clear()
             self.instance.heard.clear()
             self.instance.done.clear()
+        self.has_left = True
         self.die()
+
+    def _is_followed(self, *, ordered: bool) -> bool:
+        """Whether gunicorn shows that another worker comes after this one."""
+        settings = self.world.settings
+        if not settings.gunicorn or self.instance.ending or self.forker not in (None, self.instance.master):
+            return False
+        seen = settings.eager and not settings.preload  # it has joined on its main thread, which can watch for orders
+        return self.has_younger_siblings or (seen and not ordered)
 
     def die(self) -> None:
         """End at once, wherever it is; the kernel takes back what was its."""
         if self.dead:
             return
         self.dead, self.ready = True, False
+        self.instance.orderly = self.instance.orderly and (self.has_left or self.master)
         self.world.hearing.ends(self)
         self.instance.workers.pop(self, None)
         for sock in list(self.sockets):
@@ -240,6 +254,7 @@ class Worker(Process):
         frozen = self.stopped or self.instance.frozen
         if frozen and not self.frozen:
             self.frozen, self.freezes = True, self.freezes + 1
+            self.instance.orderly = self.instance.orderly and not (self.stopped and self.instance.ending)
         elif self.frozen and not frozen:
             SCHEDULER.thaw(self)
 

@@ -55,16 +55,6 @@ MUTATIONS: dict[str, list[Change]] = {
     "does not cut stamps from the future": [
         ("events.py", "    return min(claimed, latest), claimed > latest", "    return claimed, claimed > latest")
     ],
-    "keeps the parent's locks in a forked child": [
-        ("registry.py", "        self._lock = threading.Lock()\n        for entry in self._entries.values():\n", "        for entry in self._entries.values():\n")
-    ],
-    "keeps the parent's value in a forked child": [
-        ("live.py", "            self.last_good = make_cold(self.handle) or self.last_good\n            self.loaded = False\n", "            pass\n")
-    ],
-    "its signs of life are inherited by children": [
-        ("locks.py", "        fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)", "        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)"),
-        ("locks.py", "            with suppress(OSError):\n                os.close(fd)\n\n\n_BOOK", "            pass\n\n\n_BOOK"),
-    ],
     "does not look at the board before a request": [
         ("worker.py", "            or container.seen != container.board.memory[0]\n", "")
     ],
@@ -128,17 +118,112 @@ MUTATIONS: dict[str, list[Change]] = {
     "a refusal refutes what came meanwhile": [
         ("learning.py", "access.known.stamp if access.known is not None else 0, _seen(entry, now))", "w.stamp if (w := entry.knowledge.word(number)) else 0, _seen(entry, now))")
     ],
+    "takes a failure for its own that another's stop made": [
+        ("live.py", "            if flight.rest is not None and not self._lacked_time(flight, deadline):\n", "            if flight.rest is not None:\n")
+    ],
     "a request waits for each of its reasons": [
         ("worker.py", "        patience = until - self._clock()", "        patience = CATCH_UP")
     ],
 }  # fmt: skip
 
+#: Of forks and of the fleet: tried in worlds with masters, or that pull.
+INHERITED: dict[str, list[Change]] = {
+    "keeps the parent's locks in a forked child": [
+        ("registry.py", "        self._lock = threading.Lock()\n        for entry in self._entries.values():\n", "        for entry in self._entries.values():\n")
+    ],
+    "keeps the parent's value in a forked child": [
+        ("live.py", "            self.last_good = make_cold(self.handle) or self.last_good\n            self.loaded = False\n", "            pass\n")
+    ],
+    "keeps the parent's refresh in a forked child": [
+        ("live.py", "        self._lock = threading.Lock()\n        self._flight = None\n        self.callbacks", "        self._lock = threading.Lock()\n        self.callbacks")
+    ],
+    "keeps the parent's callbacks in a forked child": [
+        ("live.py", "        self.callbacks.after_fork()\n", "")
+    ],
+    "keeps the parent's membership in a forked child": [
+        ("worker.py", "        container, self._container = self._container, None\n        if container is not None:\n            container.after_fork()\n", "")
+    ],
+    "its signs of life are inherited by children": [
+        ("locks.py", "        fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)", "        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)"),
+        ("locks.py", "            with suppress(OSError):\n                os.close(fd)\n\n\n_BOOK", "            pass\n\n\n_BOOK"),
+    ],
+}  # fmt: skip
+
+FLEET: dict[str, list[Change]] = {
+    "acknowledges what was pulled before it is applied": [
+        ("fleet/inbox.py", "        answers = [Answer.TRY_AGAIN] * len(messages)\n", "        for _, message in messages:\n            message.answer(True)\n        answers = [Answer.TRY_AGAIN] * len(messages)\n"),
+        ("fleet/inbox.py", "                message.answer(answer is not Answer.TRY_AGAIN)", "                pass"),
+    ],
+    "acknowledges what was pulled and could not be applied": [
+        ("fleet/inbox.py", "message.answer(answer is not Answer.TRY_AGAIN)", "message.answer(True)")
+    ],
+    "asks for what was pulled and applied again": [
+        ("fleet/inbox.py", "message.answer(answer is not Answer.TRY_AGAIN)", "message.answer(answer is Answer.KNOWN)")
+    ],
+    "forgets a message that comes during a run": [
+        ("fleet/inbox.py", "            while messages := self._due(name):\n", "            if messages := self._due(name):\n"),
+        ("fleet/inbox.py", "        self.tick()  # for what came between the last look and the end", ""),
+        ("fleet/member.py", "            self._inbox.tick()\n", ""),
+    ],
+    "does not apply what was put off": [
+        ("fleet/member.py", "            self._inbox.tick()\n", "")
+    ],
+    "does not seek back": [
+        ("fleet/subscriptions.py", "            self._ready().seek(", "            dict(")
+    ],
+    "seeks back over a moment only": [
+        ("fleet/rules.py", "BACK: Final = CONSISTENCY_WINDOW + 60 * SECOND", "BACK: Final = SECOND")
+    ],
+    "reads before anybody hears": [
+        ("fleet/member.py", "        while not self.hearing:\n", "        while False:\n")
+    ],
+    "does not look for what was missed where it takes over": [
+        ("fleet/term.py", "        if not self._newborn:\n", "        if False:\n")
+    ],
+    "does not look for what was missed where it subscribes anew": [
+        ("fleet/term.py", "        if not (self._newborn and now - self._began < READY):\n", "        if False:\n")
+    ],
+    "nobody takes a dead leader's seat": [
+        ("fleet/seats.py", "            if self._take(seat):\n", "            if self.newborn and self._take(seat):\n")
+    ],
+    "nobody stands in for a stopped leader": [
+        ("fleet/seats.py", "        return now - since > SILENT", "        return False")
+    ],
+    "does not notice that its subscription is gone": [
+        ("fleet/term.py", "            failure = self._stream.failure\n", "            failure = None\n")
+    ],
+    "does not open a broken stream again": [
+        ("fleet/stream.py", "                broke = exc\n", "                return\n")
+    ],
+    "tries a subscription that could not be made once": [
+        ("fleet/term.py", "            self._retry_at = self._clock() + limit * self._jitter()", '            self._retry_at = float("inf")')
+    ],
+    "leaves its subscription behind": [
+        ("fleet/member.py", "        left = [name for name in names if not self._delete(name)]", "        left = []")
+    ],
+    "takes the container's knowledge along where another worker follows": [
+        ("cache.py", "        return self._leaving.is_replaced(inhabited) or ", "        return ")
+    ],
+    "joins anew with what it began before it left": [
+        ("worker.py", '_UNASKED: Final = frozenset({"pull", "sibling"})', "_UNASKED: Final = frozenset()")
+    ],
+    "keeps the parent's term in a forked child": [
+        ("fleet/member.py", "        self._inherited.append(self._term)\n        self._term = None\n", "        self._inherited.append(self._term)\n")
+    ],
+    "keeps the parent's connection in a forked child": [
+        ("fleet/subscriptions.py", "        self._inherited.append(self._client)\n        self._client = None\n", "        self._inherited.append(self._client)\n")
+    ],
+    "keeps the parent's messages in a forked child": [
+        ("fleet/member.py", "        self._inbox.after_fork()\n", "")
+    ],
+}  # fmt: skip
+
+ALL = {**MUTATIONS, **INHERITED, **FLEET}
+
 #: Those that are caught within a few schedules, for every test run.
 QUICK = (
-    "reads latest after an event",
     "acknowledges before it applies",
     "acknowledges before callbacks have run",
     "steps back without a climb",
     "forgets a sibling",
-    "its signs of life are inherited by children",
 )

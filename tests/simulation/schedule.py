@@ -94,7 +94,10 @@ class Schedule:
         for worker in world.workers():
             if worker.ready:
                 worker.run(lambda worker=worker: self._last_request(worker), name="request")
-        SCHEDULER.run(SCHEDULER.now + 7.0)
+        SCHEDULER.run(SCHEDULER.now + 15.0)
+        left = world.hearing.left_behind()
+        if left:
+            raise Broken(left)
 
     def _hear(self, seconds: float) -> None:
         """Every instance hears, and is told of all that there is."""
@@ -150,8 +153,7 @@ class Schedule:
         return self.world.steady.behind()
 
     def _long_request(self, worker: Worker) -> None:
-        worker.heap.cache.fence()
-        worker.joined = True
+        self.checks.fence(worker)
         SCHEDULER.block(4.0)  # less than a tick, so that what begins at one is not cut off at once
 
     def _passed_over(self) -> bool:
@@ -160,7 +162,10 @@ class Schedule:
         return any(passed_over(instance, event) for instance in self.world.instances for event in self.world.events)
 
     def _last_request(self, worker: Worker) -> None:
-        self.checks.request(worker)
+        for _ in range(3):  # a first read has four seconds, and may have a long way to step back
+            self.checks.request(worker)
+            if worker.loaded:
+                break
         steady = self.world.steady
         for label in worker.heap.handles:
             wanted, now = steady.wanted(label), served(worker, label)

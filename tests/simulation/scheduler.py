@@ -81,7 +81,7 @@ class Scheduler:
         self.jumpy = jumpy
         self.now = 0.0
         self.steps = 0
-        self.most = 400_000
+        self.most = 200_000
         self.ready: list[Task] = []
         self.timers: list[tuple[float, int, Any]] = []
         self.broken: Broken | None = None

@@ -42,6 +42,7 @@ class World:
         self.events: list[Event] = []
         self.messages: list[Message] = []
         self.instances: list[Instance] = []
+        self.ended: list[Instance] = []  # in good order, or about to
         self.names = 0
         self.pids = count(100).__next__
         self.checks = Checks(self)
@@ -140,6 +141,7 @@ class World:
         self.start_instance()
         self.say(instance, "is ended")
         self.instances.remove(instance)
+        self.ended.append(instance)
         instance.end_in_order()
 
     def end_of(self, worker: Worker, *, after: float) -> None:
@@ -201,7 +203,7 @@ class World:
         if event in _CHANGES:
             self.checks.changed(worker)
         elif event == "pull_answered":
-            worker.answers.setdefault(fields["message_id"], []).append(fields["answer"])
+            worker.answers.setdefault(fields["message_id"], []).append((SCHEDULER.now, fields["answer"]))
         elif event in _FAULTS:
             raise Broken(f"{worker.name} logs {event}: {message} {fields}")
 
