@@ -30,6 +30,7 @@ class Heap:
     def __init__(self) -> None:
         self.cache: Any = None
         self.handler: Any = None
+        self.enter: Any = None  # what each request begins with
         self.handles: dict[str, Any] = {}
         self.told: dict[str, Any] = {}  # what the callback of an entry was last called with
         self.forkables: list[Any] = []
@@ -84,7 +85,7 @@ class Worker(Process):
     @property
     def member(self) -> str:
         """Its name among its siblings."""
-        return self.heap.cache._worker.member
+        return self.heap.cache._worker.membership.member
 
     @property
     def alive(self) -> bool:
@@ -136,6 +137,7 @@ class Worker(Process):
             jitter=world.jitter,
             pause=sleep,
         )
+        heap.enter = heap.cache.fenced(lambda environ, start: [])
         heap.handler = world.copy.handler.PushHandler(heap.cache, world.auth, clock=monotonic, wall=world.wall)
         for label, declared in settings.entries.items():
             handle = heap.cache.secret("KEY", **declared)

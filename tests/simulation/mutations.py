@@ -141,7 +141,7 @@ INHERITED: dict[str, list[Change]] = {
         ("live.py", "        self.callbacks.after_fork()\n", "")
     ],
     "keeps the parent's membership in a forked child": [
-        ("worker.py", "        container, self._container = self._container, None\n        if container is not None:\n            container.after_fork()\n", "")
+        ("membership.py", "        container, self.container = self.container, None\n        if container is not None:\n            container.after_fork()\n", "")
     ],
     "its signs of life are inherited by children": [
         ("locks.py", "        fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)", "        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)"),

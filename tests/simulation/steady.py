@@ -86,6 +86,8 @@ class Steady:
         against = not known.exists or (word is not None and word.unusable)
         if alias is not None:
             return against or known.alias_target(alias) not in (None, wanted[1])
-        # The refusal of a version that was said to be enabled lately passes for a lag.
-        word = known.word(now[1]) if now is not None else None
-        return against or (now != wanted and word is not None and word.claim == self.world.copy.knowledge.Claim.ENABLED)
+        # The refusal of a version that was said to be enabled lately passes for a lag, and is asked about again and
+        # again: a first read may have no time left for what is below.
+        numbers = [now[1]] if now is not None else [number for number in known.words if number > wanted[1]]
+        enabled = self.world.copy.knowledge.Claim.ENABLED
+        return against or (now != wanted and any((w := known.word(n)) and w.claim == enabled for n in numbers))
