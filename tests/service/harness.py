@@ -219,7 +219,7 @@ class Users:
         while not self._over.is_set():
             floor = self.floor
             try:
-                version, value = self.service.get()["API_KEY"]
+                version, value = self.service.get(timeout=5.0 if self.forgiving else PATIENCE)["API_KEY"]
             except Exception as exc:  # noqa: BLE001  # whatever it is, the test wants to hear of it
                 if self.forgiving:
                     continue

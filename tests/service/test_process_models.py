@@ -34,7 +34,7 @@ pytestmark = pytest.mark.timeout(60)
 def end(service, sign=signal.SIGTERM):
     """Stop the master as a platform does, and say what is left in the run directory."""
     service.process.send_signal(sign)
-    service.process.wait(10)
+    service.process.wait(PATIENCE)
     return service.left_in_run_dir()
 
 
@@ -154,7 +154,7 @@ def test_the_reloader_of_flask_s_debugger(running, tmp_path):
     wired.wait_acknowledged()
     wired.service.all_serve("API_KEY", 3)
     os.killpg(wired.service.process.pid, signal.SIGINT)  # as a terminal does on Ctrl-C
-    wired.service.process.wait(10)
+    wired.service.process.wait(PATIENCE)
 
     assert [] == wired.service.left_in_run_dir(), wired.service.output()
 
