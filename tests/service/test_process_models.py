@@ -8,6 +8,8 @@ import signal
 
 import pytest
 
+from receiver.locks import LIFE, SOCKET, UNBORN
+
 from .harness import PATIENCE, PlainService, Users
 from .program import Program
 
@@ -81,7 +83,8 @@ def test_workers_that_end_after_a_few_requests(running, args):
 
     assert [] == users.wrong[:3], wired.service.output()
     assert not before & set(wired.service.pids())
-    assert [] == end(wired.service)
+    # Who ends by itself leaves the board to its successor, and the master may be ended before it has made that one.
+    assert [] == [name for name in end(wired.service) if name.endswith((SOCKET, UNBORN, LIFE))]
 
 
 @pytest.mark.promise("nobody left behind")
