@@ -42,6 +42,8 @@ def take(entry: Entry, happened: Input, now: int) -> Entry:
                 enable_retries=0,
                 rejected=frozenset(),
                 failure=None,
+                # Of what was held, where a fork or a revocation has taken it away meanwhile.
+                suspect=entry.suspect if entry.held is not None else None,
             )
         case Found():
             return _found(entry, happened)
@@ -102,6 +104,9 @@ def _found(entry: Entry, found: Found) -> Entry:
     if not asked_number:
         return _after_read(entry, found)
     if entry.suspect is not None and found.access.suspect == entry.suspect:
+        if entry.held is None:  # what a start has read is there, and what was known to be above it is not
+            entry = _new_life(entry, found.access, entry.suspect, found.began)
+            return replace(entry, climb_due=True, climbed=False)
         return replace(entry, suspect=None)
     return _narrowed(entry, found.access, exists=True)
 
@@ -138,13 +143,25 @@ def _missing(entry: Entry, access: Access, now: int) -> Entry:
     if not access.version.isdecimal():
         return _read_in_vain(replace(entry, read_due=False))
     if entry.suspect is not None and access.suspect == entry.suspect:
+        if entry.held is None:
+            return _refuted(replace(entry, suspect=None), access, now)
         return _new_life(entry, access, entry.suspect, now)
     if entry.climb is not None and access.version == str(entry.climb.probe):
         return _narrowed(entry, access, exists=False)
-    entry = replace(entry, tries=entry.tries + 1)
+    entry = replace(entry, tries=entry.tries + 1, suspect=_vanished(entry, access) or entry.suspect)
     # Where nobody had said that it is there (the probe of a climb that was given up), it may be added yet.
     may_come = access.known is None and int(access.version) > entry.knowledge.highest()
     return entry if may_come else _refuted(entry, access, now)
+
+
+def _vanished(entry: Entry, access: Access) -> Suspect | None:
+    # Numbers never vanish within a life. Whoever starts in the next one before anybody has heard of it holds nothing,
+    # and what it has read may have been disabled in the one before.
+    number, known = max(entry.in_hand, default=0), access.known
+    word = entry.knowledge.word(number)
+    if entry.held is not None or entry.pin != LATEST or known is None or word is None or number >= int(access.version):
+        return None
+    return Suspect(number, 0) if known.claim is Claim.ADDED and word.unusable else None
 
 
 def _refused(entry: Entry, refused: Refused, now: int) -> Entry:

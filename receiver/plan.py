@@ -31,8 +31,9 @@ def plan(entry: Entry, now: int) -> tuple[Entry, Effect]:
         return entry, Rest(Verdict.SERVED)
     if entry.read_due:
         return entry, Access(str(entry.pin), entry.knowledge.boundary.stamp)
-    if entry.suspect is not None and entry.held is not None:
-        return entry, _access(entry, entry.held.number, suspect=entry.suspect)
+    if entry.suspect is not None and (entry.held is not None or entry.suspect.stamp == 0 < entry.suspect.number):
+        number = entry.held.number if entry.held is not None else entry.suspect.number
+        return entry, _access(entry, number, suspect=entry.suspect)
     if entry.climb is None and entry.climb_due:
         entry = _start_climb(entry)
     if entry.climb is not None:

@@ -5,6 +5,7 @@ Each test is one schedule in small; `tests/simulation` finds them again where th
 
 import time
 from dataclasses import replace
+from functools import reduce
 
 import pytest
 
@@ -44,6 +45,29 @@ def test_a_creation_that_is_heard_of_late_moves_nothing_back():
         entry, rest = refreshed(entry, news, model)
 
     assert (2, Verdict.SERVED) == (entry.held.number, rest.verdict)
+
+
+@pytest.mark.promise("nobody left behind")
+@pytest.mark.parametrize(("state", "verdict"), [("enabled", Verdict.SERVED), ("disabled", Verdict.NONE_USABLE)])
+def test_a_worker_starts_in_a_life_of_which_nobody_has_heard(state, verdict):
+    """The board tells of the life before, in which version 1 was disabled: what is there now is served."""
+    model = Model()
+    for _ in range(3):
+        model.add()
+    model.set(1, "disabled")
+    told = reduce(Knowledge.merge, model.events)
+    model.recreate()
+    model.versions[1] = state
+    model.stale = (model.now, {1: "enabled"})
+
+    entry, rest = drive(replace(Entry(), knowledge=told), Asked(read=True), model)
+    served = entry.held and entry.held.number
+    model.add()
+    for news in model.events[4:]:
+        entry, _ = refreshed(entry, news, model)
+
+    assert (1 if state == "enabled" else None, verdict) == (served, rest.verdict)
+    assert 2 == entry.held.number
 
 
 @pytest.mark.promise("nobody left behind")
