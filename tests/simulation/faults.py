@@ -36,6 +36,8 @@ class Faults:
             self.world.say("somebody", "deletes the subscription")
             del self.world.topic.subscriptions[found.path]
             found.delete()
+            if self.rng.random() < 0.5 and not self.world.truth.deleted:
+                self.world.truth.add()  # while nobody hears
 
     def _kill_the_leader(self, worker: Worker) -> None:
         """Or stop it."""

@@ -52,20 +52,21 @@ class Hearing:
             return
         others = {w: w.freezes for w in instance.workers if w.joined and w is not worker and not w.frozen}
         died = SCHEDULER.now
-        SCHEDULER.at(died + within + MOMENT, lambda: self._taken_over(instance, others, died, within))
+        SCHEDULER.at(died + within + MOMENT, lambda: self._taken_over(worker, others, died, within))
 
     def leaders(self, instance: "Instance") -> "list[Worker]":
         seats = [inode for path, inode in instance.files.found.items() if "/seat-" in path]
         return [inode.locked_by for inode in seats if inode.locked_by is not None]
 
-    def _taken_over(self, instance: "Instance", others: "dict[Worker, int]", died: float, within: float) -> None:
+    def _taken_over(self, worker: "Worker", others: "dict[Worker, int]", died: float, within: float) -> None:
         left = _undisturbed(others)
         if not left or SCHEDULER.over:
             return
+        instance = worker.instance
         leaders = self.leaders(instance)
-        if leaders and all(leader.frozen for leader in leaders):  # it was stopped meanwhile
+        if any(leader.frozen and leader is not worker for leader in leaders):  # it was stopped meanwhile
             return
-        if not leaders:
+        if all(leader.frozen for leader in leaders):
             raise Broken(f"nobody of {instance.name} hears {within:g} s after its leader has ended")
         if self.world.settings.tick == 1.0:
             SCHEDULER.at(SCHEDULER.now + CONVERGED - TAKEN_OVER, lambda: self._converged(instance, others, died))

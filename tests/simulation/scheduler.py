@@ -74,9 +74,10 @@ class Scheduler:
     def reset(self, seed: int, *, jumpy: float) -> None:
         """Begin a schedule; `jumpy` is the chance to give way at a step."""
         # What is left of the one before (a lock that is released when it is collected, say) must not play in this
-        # one, whose own is collected after its end: otherwise a seed would not replay exactly.
-        gc.collect(1)
+        # one, whose own is collected after its end: otherwise a seed would not replay exactly. Whoever runs schedules
+        # switches the collector on again.
         gc.disable()
+        gc.collect(1)
         self.random = random.Random(seed).random
         self.jumpy = jumpy
         self.now = 0.0
@@ -227,7 +228,6 @@ class Scheduler:
         self.timers.clear()
         self.ready.clear()
         self.entered = lambda process: None
-        gc.enable()
 
 
 SCHEDULER = Scheduler()

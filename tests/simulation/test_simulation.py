@@ -3,6 +3,7 @@
 `tests/simulation/README.md` says what is simulated and how a schedule that fails is read and replayed.
 """
 
+import gc
 import os
 import random
 import subprocess
@@ -27,6 +28,13 @@ FEW, PARTS = 5, 16
 WITHIN = 4_000
 
 ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def collecting():
+    """Schedules switch Python's collector off."""
+    yield
+    gc.enable()
 
 
 @pytest.fixture(scope="module")
