@@ -148,12 +148,12 @@ class Worker:
 
     def fenced(self, app: "WSGIApplication") -> "WSGIApplication":
         """Let this worker catch up before each request of `app`; see `SecretCache.fenced`."""
-        wall, membership = self._wall, self.membership
+        membership, wake, wall = self.membership, self._wake, self._wall
 
         def fenced(environ: Any, start_response: Any) -> Iterable[bytes]:
             # What `current` asks, spelled out: every request pays for it, and a call or a property costs as much as
             # what it compares.
-            container, wake = membership.container, self._wake
+            container = membership.container
             if (
                 container is None
                 or container.seen != container.board.memory[0]
