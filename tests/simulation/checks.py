@@ -85,9 +85,10 @@ class Checks:
         )
         if any(state in (DISABLED, DESTROYED) and when >= revived for when, state in version.states):
             return True
-        word = self.world.known(worker.instance.came).word(version.number)
-        # Of a version of a later life that nothing was heard of yet, the news of the creation voids what was read.
-        return word.unusable if word is not None else version.life > 1
+        # Of a version of a later life that nothing was heard of yet, the news of the creation voids what was read; what
+        # was pulled waits for its turn.
+        words = [self.world.known(told).word(version.number) for told in (worker.instance.came, worker.instance.heard)]
+        return any(word.unusable if word is not None else version.life > 1 for word in words)
 
     def alias(self, label: str) -> str | None:
         pin = self.world.settings.entries[label].get("pin", "latest")
@@ -155,10 +156,12 @@ class Checks:
         """Be one request of a user: catch up, read, and look at what was read."""
         self.requests += 1
         began, freezes, due = SCHEDULER.now, worker.freezes, len(worker.instance.done)
+        # Who joins waits for a lock that one who is stopped may hold.
+        joins = not worker.joined and any(other.freezes for other in worker.instance.workers)
         if not self.fence(worker):
             return
         fenced = SCHEDULER.now - began
-        undisturbed = freezes == worker.freezes
+        undisturbed = freezes == worker.freezes and not joins
         if undisturbed and fenced > CAUGHT_UP + MOMENT:
             raise Broken(f"a request at {worker.name} waited {fenced:.2f} s to catch up")
         if fenced >= CAUGHT_UP - MOMENT:

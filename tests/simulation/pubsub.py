@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from .world import World
 
 
+#: No two changes have the same moment, so that an event may seem a little younger than it is.
+MOMENT = 1e-3
 #: Seconds within which a server notices that a client has died.
 NOTICED = 1.0
 
@@ -84,7 +86,7 @@ class Subscription:
         if event in self.lost:
             return False
         back = self.world.settings.retained and (self.sought or not (self.unsought or self.maker.dead))
-        return back or event.stamp > self.created
+        return back or event.stamp > self.created + MOMENT
 
     def delete(self) -> None:
         self.gone = True
