@@ -223,7 +223,7 @@ class Checks:
         if version.state == ENABLED and version.good:
             if now < (version.life, version.number):
                 raise Broken(f"a request at {worker.name} got {said(now)} after {event.label} was acknowledged")
-        elif now == (version.life, version.number) and self._better(event):
+        elif now == (version.life, version.number) and self._better(worker, event):
             raise Broken(f"a request at {worker.name} got {said(now)} after {event.label} was acknowledged")
 
     def _revoked(self, worker: "Worker", label: str, now: Served, began: float) -> None:
@@ -235,9 +235,10 @@ class Checks:
             if (event.kind, event.life) == ("SECRET_DELETE", truth.life.number) and when < began:
                 raise Broken(f"a request at {worker.name} got {said(now)} after its deletion was acknowledged")
 
-    def _better(self, event: Event) -> bool:
-        """Whether there was something else to serve ever since the event."""
-        return any(v.good and v.since <= event.stamp for v in self.world.truth.enabled())
+    def _better(self, worker: "Worker", event: Event) -> bool:
+        """Whether there was something else to serve ever since the event, as far as the instance can know."""
+        steady = [v for v in self.world.truth.enabled() if v.good and v.since <= event.stamp]
+        return any(len(v.states) == 1 or self._heard_all(worker, v) for v in steady)
 
     def _kept_alias(self, worker: "Worker", now: Served, event: Event, alias: str) -> None:
         life = self.world.truth.life
