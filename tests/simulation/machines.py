@@ -16,8 +16,8 @@ from .threads import monotonic, sleep
 
 
 if TYPE_CHECKING:
+    from .client import StreamingPull
     from .instances import Instance
-    from .pubsub import StreamingPull
     from .world import World
 
 #: Seconds within which Cloud Run's containers have to end.

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
-from . import files, kernel, pubsub, sockets, threads
+from . import client, files, kernel, queues, sockets, threads
 
 
 RECEIVER = Path(__file__).parents[2] / "receiver"
@@ -34,8 +34,8 @@ STANDARD_LIBRARY: Mapping[str, Any] = {
     "signal": kernel.signal,
     "socket": sockets.socket,
     "selectors": sockets.selectors,
-    "queue": threads.queue,
-    "google.pubsub_v1.types": pubsub.types,
+    "queue": queues.queue,
+    "google.pubsub_v1.types": client.types,
 }
 
 #: (file, old text, new text): the old text stands there exactly once.

@@ -1,7 +1,5 @@
 """The standard library's `threading` and `time`, as far as the package uses them, on simulated threads and time."""
 
-import queue as real_queue
-from collections import deque
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +10,7 @@ from .scheduler import SCHEDULER, Task
 EPOCH = 1_791_000_000 * 1_000_000_000
 
 
-def _forget(waiting: list[Task]) -> None:
+def forget(waiting: list[Task]) -> None:
     """After a wait in vain; whoever was woken at the same moment is not there any more."""
     if SCHEDULER.current in waiting:
         waiting.remove(SCHEDULER.current)
@@ -36,7 +34,7 @@ class Lock:
             while self._held:
                 self._waiting.append(SCHEDULER.current)
                 if not SCHEDULER.block(None if deadline is None else deadline - SCHEDULER.now):
-                    _forget(self._waiting)
+                    forget(self._waiting)
                     return False
         self._held = True
         return True
@@ -111,7 +109,7 @@ class Condition:
         self._lock.release()
         told = SCHEDULER.block(timeout)
         if not told:
-            _forget(self._waiting)
+            forget(self._waiting)
         self._lock.acquire()
         return told
 
@@ -163,7 +161,7 @@ class Event:
         if not self._set:
             self._waiting.append(SCHEDULER.current)
             if not SCHEDULER.block(timeout):
-                _forget(self._waiting)
+                forget(self._waiting)
         return self._set
 
     def forked(self, _copied: Any) -> "Event":
@@ -188,7 +186,7 @@ class Semaphore:
                 return False
             self._waiting.append(SCHEDULER.current)
             if not SCHEDULER.block(None if deadline is None else deadline - SCHEDULER.now):
-                _forget(self._waiting)
+                forget(self._waiting)
                 return False
         self._count -= 1
         return True
@@ -240,40 +238,6 @@ def current_thread() -> object:
     """The running thread: the one that was made here, else the scheduler's task."""
     return SCHEDULER.current.thread or SCHEDULER.current
 
-
-class SimpleQueue:
-    """`queue.SimpleQueue`."""
-
-    def __init__(self) -> None:
-        self._items: deque[Any] = deque()
-        self._waiting: list[Task] = []
-
-    def put(self, item: Any) -> None:
-        self._items.append(item)
-        SCHEDULER.wake_one(self._waiting)
-        SCHEDULER.step()
-
-    def get(self, timeout: float | None = None) -> Any:
-        SCHEDULER.step()
-        end = None if timeout is None else SCHEDULER.now + timeout
-        while not self._items:
-            if end is not None and end <= SCHEDULER.now:
-                raise real_queue.Empty
-            self._waiting.append(SCHEDULER.current)
-            if not SCHEDULER.block(None if end is None else end - SCHEDULER.now):
-                _forget(self._waiting)
-        return self._items.popleft()
-
-    def get_nowait(self) -> Any:
-        return self.get(timeout=0.0)
-
-    def forked(self, copied: Any) -> "SimpleQueue":
-        child = SimpleQueue()
-        child._items = copied(self._items)
-        return child
-
-
-queue = SimpleNamespace(SimpleQueue=SimpleQueue, Empty=real_queue.Empty)
 
 threading = SimpleNamespace(
     Lock=Lock,

@@ -6,12 +6,13 @@ from types import SimpleNamespace
 from typing import Any
 
 from .checks import Checks
+from .client import Client
 from .hearing import Hearing
 from .instances import Instance
 from .machines import Worker
 from .package import Copy
 from .ports import Auth, Log, Source
-from .pubsub import Client, Topic
+from .pubsub import Topic
 from .push import Message
 from .scheduler import SCHEDULER, Broken
 from .secret_manager import Event, Truth
