@@ -33,7 +33,7 @@ class Seats:
         self._held: tuple[int, ExitStack] | None = None
         # When this process first saw the sign that each holder gave last.
         self._signs: dict[int, tuple[int, float]] = {}
-        #: Whether nobody had held the first seat before this process took it.
+        #: Whether nobody had held a seat before this process took one.
         self.newborn = not self._path(0).exists()
 
     def _path(self, seat: int) -> Path:
@@ -52,6 +52,7 @@ class Seats:
                 break
             if self._take(seat):
                 break
+            self.newborn = False  # two that start at once find none, and one of them is the first
             if not self._is_silent(seat):
                 self.release()
                 break

@@ -122,6 +122,15 @@ class TestSeats:
 
         assert 0 == second.claim()
 
+    def test_who_takes_over_is_not_the_first(self, sit):
+        """Of two that start at once one leads first; the other one knows that somebody led before it."""
+        first, second = sit(), sit()
+        assert (0, None) == (first.claim(), second.claim())
+        first.release()
+        second.claim()
+
+        assert (True, False) == (first.newborn, second.newborn)
+
     def test_a_silent_leader_is_stood_in_for(self, sit, clock):
         """Who holds the lock and says nothing for three seconds has somebody beside it, until it speaks again."""
         first, second, third = sit(), sit(), sit()
