@@ -354,9 +354,12 @@ class LiveEntry:
                 self.trouble, self.retry_at, self._failures = None, None, 0
             case Verdict.NONE_USABLE:
                 self.retry_at = None
-                if self.declaration.on_revoked == "raise" and self.loaded and not self._around.observe:
+                # Also what is there from before a fork: it stands in for what does not answer, not for what is revoked.
+                had = self.loaded or self.last_good is not None
+                if self.declaration.on_revoked == "raise" and had and not self._around.observe:
                     self._revoked = self._before()
                     make_revoked(self.handle)
+                    self.loaded, self.last_good = True, None
                     self._served = (self._served[0], None)
                     self._state = replace(self._state, held=None)
             case Verdict.WAITING | Verdict.HELD_BACK | Verdict.FAILED:

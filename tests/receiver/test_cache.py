@@ -524,6 +524,22 @@ def test_a_child_serves_what_it_inherited_while_nothing_answers(cache, source, c
     assert "two" == key.value
 
 
+def test_a_child_does_not_serve_what_was_revoked_when_reads_are_to_raise(cache, source):
+    """What it inherited stands in for what does not answer, never for what is revoked; a new version ends that."""
+    key, heard = cache.secret("API_KEY", on_revoked="raise"), []
+    key.on_change(lambda held: heard.append(held.version))
+    cache.load()
+    source.disable("API_KEY", 1)
+    cache.after_fork()
+
+    with pytest.raises(SecretRevoked, match="API_KEY"):
+        _ = key.value
+    source.add("API_KEY", "two")
+    push(source, cache)
+
+    assert ("two", [2]) == (key.value, heard)
+
+
 class TestFallback:
     """Degraded starts: the environment stands in where the declaration allows it."""
 
