@@ -142,7 +142,12 @@ class Checks:
     def _called_back(self, worker: "Worker", event: Event) -> None:
         """In a worker that was awake all the while, callbacks have run when a push is acknowledged."""
         # In a later life the same number may have come by the news of its creation, which is acknowledged by itself.
-        if event.kind not in ("SECRET_VERSION_ADD", "SECRET_VERSION_ENABLE", "SECRET_UPDATE") or event.life > 1:
+        again = ("SECRET_VERSION_ENABLE", "SECRET_UPDATE")
+        if event.kind not in ("SECRET_VERSION_ADD", *again) or event.life > 1:
+            return
+        # What was enabled, or pointed at, once more since may have come by that, which is acknowledged by itself.
+        since = [later for later in self.world.events if later.stamp > event.stamp and later.kind in again]
+        if any(later.number == event.number for later in since):
             return
         for label, forward in worker.moved.items():
             held, told, alias = held_by(worker, label), worker.heap.told.get(label), self.alias(label)
