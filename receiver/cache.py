@@ -386,6 +386,7 @@ class SecretCache(Declares):
                 self,
                 whose=self._instance,
                 concerns=lambda name: bool(self._registry.concerned(name)),
+                tell=self._registry.tell,
                 call=self._worker.call,
                 clock=self._clock,
                 wall=self._wall,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 from .errors import ConfigurationError
 from .instance import Instance
 from .intake import Follower, Intake
+from .knowledge import Knowledge
 from .names import SecretName
 
 
@@ -59,6 +60,7 @@ class Hearing:
         *,
         whose: Instance,
         concerns: Callable[[SecretName], bool],
+        tell: Callable[[SecretName, Knowledge], None],
         call: Callable[[float], None],
         clock: Callable[[], float],
         wall: Callable[[], int],
@@ -70,6 +72,7 @@ class Hearing:
             cache: follows the events.
             whose: the instance.
             concerns: whether an event of a secret is this service's business.
+            tell: takes in what an event says of a secret, without acting on it; memory only.
             call: calls all workers of the container to a wake check.
             clock: monotonic seconds.
             wall: nanoseconds since the epoch.
@@ -90,6 +93,7 @@ class Hearing:
             Intake(cache, path="pull", wall=wall),
             voice=cache.voice,
             concerns=concerns,
+            tell=tell,
             spread=self.spread,
             clock=clock,
             jitter=jitter,

@@ -1,7 +1,9 @@
 """Messages in hand: those of one secret are applied together, one run at a time, and then answered.
 
 However fast versions come, a run takes what has come since the last one and fetches the newest only. A run may be put
-off by up to `spread` seconds, by chance, so that ten thousand instances do not ask in the same moment.
+off by up to `spread` seconds, by chance, so that ten thousand instances do not ask in the same moment. What a message
+says is known as soon as it comes, so that what is under way does not end with less: of a disabling and the enabling
+after it, say, which a new subscription brings while this worker starts.
 """
 
 import logging
@@ -13,6 +15,7 @@ from typing import Final
 from ..errors import Answer, UnreadablePush
 from ..events import SecretEvent, decode_message
 from ..intake import Intake
+from ..knowledge import Knowledge
 from ..names import SecretName
 from ..telemetry import Voice
 from ..threads import spawn
@@ -38,6 +41,7 @@ class Inbox:
         intake: applies events.
         voice: writes the log.
         concerns: whether an event of a secret is this service's business.
+        tell: takes in what an event says of a secret, without acting on it; memory only.
         spread: seconds.
         clock: monotonic seconds.
         jitter: a number between 0 and 1 at each call.
@@ -49,6 +53,7 @@ class Inbox:
         *,
         voice: Voice,
         concerns: Callable[[SecretName], bool],
+        tell: Callable[[SecretName, Knowledge], None],
         spread: float,
         clock: Callable[[], float],
         jitter: Callable[[], float],
@@ -56,6 +61,7 @@ class Inbox:
         self._intake = intake
         self._voice = voice
         self._concerns = concerns
+        self._tell = tell
         self._spread = spread
         self._clock = clock
         self._jitter = jitter
@@ -77,9 +83,11 @@ class Inbox:
             self._voice(logging.ERROR, "push_unreadable", str(exc), path="pull")
             message.answer(True)
             return
-        if event.secret is None or event.knowledge() is None or not self._concerns(event.secret):
+        news = event.knowledge()
+        if event.secret is None or news is None or not self._concerns(event.secret):
             self._answer([(event, message)])
             return
+        self._tell(event.secret, news)
         with self._lock:
             batch = self._waiting.get(event.secret)
             if batch is None:

@@ -7,7 +7,7 @@ import pytest
 from receiver.fleet.inbox import Inbox
 from receiver.fleet.stream import Message
 from receiver.intake import Intake
-from receiver.knowledge import SECOND
+from receiver.knowledge import SECOND, Knowledge
 from receiver.spread import Spread
 from receiver.telemetry import Voice
 
@@ -25,7 +25,10 @@ class Follower:
         self.voice = Voice()
         self.told, self.spread, self.go = [], Spread.SETTLED, threading.Event()
         self.go.set()
-        self.fail = None
+        self.fail, self.known = None, Knowledge()
+
+    def tell(self, name, news):
+        self.known = self.known.merge(news)
 
     def announce(self, name, news, *, deadline, path):
         self.told.append((name.secret, news.wanted("latest"), path))
@@ -65,6 +68,7 @@ def made(follower, clock, spread=0.0):
         Intake(follower, path="pull", wall=lambda: NOW),
         voice=follower.voice,
         concerns=lambda name: name.secret == "KEY",
+        tell=follower.tell,
         spread=spread,
         clock=clock,
         jitter=lambda: 0.5,
@@ -74,9 +78,9 @@ def made(follower, clock, spread=0.0):
 class Sent:
     """A message, and how it was answered."""
 
-    def __init__(self, number, *, secret=OURS, kind="SECRET_VERSION_ADD", age=0):
+    def __init__(self, number, *, secret=OURS, kind="SECRET_VERSION_ADD", age=0, later=0):
         self.answers = []
-        attributes = {"eventType": kind, "secretId": secret, "timestamp": "2026-01-01T00:00:00Z"}
+        attributes = {"eventType": kind, "secretId": secret, "timestamp": f"2026-01-01T00:00:0{later}Z"}
         if number:
             attributes["versionId"] = f"{secret}/versions/{number}"
         self.message = Message(attributes, b"{}", "1", NOW - age * SECOND, self.answers.append)
@@ -109,6 +113,21 @@ def test_a_burst_is_applied_at_once(inbox, follower):
 
     assert [("KEY", 1, "pull"), ("KEY", 40, "pull")] == follower.told
     assert [[True]] * 40 == [sent.answers for sent in burst]
+
+
+@pytest.mark.promise("any order")
+def test_what_waits_for_its_turn_is_known_already(inbox, follower):
+    """What is under way, a first load say, ends with all that has come; only its answer waits."""
+    follower.go.clear()
+    disabled, enabled = Sent(7, kind="SECRET_VERSION_DISABLE"), Sent(7, kind="SECRET_VERSION_ENABLE", later=1)
+    inbox.put(disabled.message)
+    until(lambda: follower.told, "the first is being applied")
+    inbox.put(enabled.message)
+    known, answered = follower.known.wanted("latest"), list(enabled.answers)
+    follower.go.set()
+    until(lambda: enabled.answers, "it is answered")
+
+    assert (7, []) == (known, answered)
 
 
 def test_what_could_not_be_applied_comes_again(inbox, follower):
