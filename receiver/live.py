@@ -31,6 +31,7 @@ from .knowledge import Knowledge
 from .learning import told
 from .looking import Looking
 from .moments import Moments
+from .plan import waits
 from .report import Report, Substitute, say_adopted, say_rested, say_substitute
 from .secret import HeldValue, Secret, cold, make_cold, make_hot, make_revoked
 from .step import step
@@ -354,9 +355,7 @@ class LiveEntry:
                 self.trouble, self.retry_at, self._failures = None, None, 0
             case Verdict.NONE_USABLE:
                 self.retry_at = None
-                # Also what is there from before a fork: it stands in for what does not answer, not for what is revoked.
-                had = self.loaded or self.last_good is not None
-                if self.declaration.on_revoked == "raise" and had and not self._around.observe:
+                if self.declaration.on_revoked == "raise" and self._ends() and not self._around.observe:
                     self._revoked = self._before()
                     make_revoked(self.handle)
                     self.loaded, self.last_good = True, None
@@ -364,6 +363,10 @@ class LiveEntry:
                     self._state = replace(self._state, held=None)
             case Verdict.WAITING | Verdict.HELD_BACK | Verdict.FAILED:
                 self._retry_later()
+
+    def _ends(self) -> bool:
+        # What is there from before a fork stands in for what does not answer, not for what is revoked.
+        return self.loaded or (self.last_good is not None and not waits(self._state, self._around.wall()))
 
     def _retry_later(self) -> None:
         limit = min(RETRY_CAP, RETRY_FIRST * 2 ** min(self._failures, 16))

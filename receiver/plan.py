@@ -41,6 +41,11 @@ def plan(entry: Entry, now: int) -> tuple[Entry, Effect]:
     return _settle(entry, now)
 
 
+def waits(entry: Entry, now: int) -> bool:
+    """Whether the last good value stays although nothing is usable: what follows it is on its way."""
+    return _between_lives(entry) or _alias_grace(entry, now)
+
+
 def _after_failure(entry: Entry, failure: Failed) -> tuple[Entry, Effect]:
     # At a start, a value that the climb could not confirm is better than none.
     target = _target(entry)

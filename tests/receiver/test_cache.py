@@ -540,6 +540,20 @@ def test_a_child_does_not_serve_what_was_revoked_when_reads_are_to_raise(cache, 
     assert ("two", [2]) == (key.value, heard)
 
 
+def test_a_child_waits_as_its_parent_does_while_a_secret_is_created_anew(cache, source):
+    """Between a creation and its first version the value from before stays, in a process that forks then too."""
+    key = cache.secret("API_KEY", on_revoked="raise")
+    cache.load()
+    source.delete("API_KEY")
+    news = Knowledge.born(time.time_ns())
+    cache.announce(SecretName("any-project", "API_KEY"), news, deadline=time.monotonic() + WAIT)
+    parent_s = key.value
+
+    cache.after_fork()
+
+    assert ("one", "one") == (parent_s, key.value)
+
+
 class TestFallback:
     """Degraded starts: the environment stands in where the declaration allows it."""
 
