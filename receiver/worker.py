@@ -179,7 +179,9 @@ class Worker:
             return Spread.NOT_OURS
         self._rounds.confirm(entries, news)
         settled = self._settled.get(name)
-        if settled is not None and not settled.lacks(news) and not any(e.behind for e in entries):
+        # What a forked child's first read has found is told to callbacks later than it was announced.
+        unfinished = any(entry.behind or entry.callbacks.pending() for entry in entries)
+        if settled is not None and not settled.lacks(news) and not unfinished:
             return Spread.KNOWN
         spread = self._spread(name, news, deadline=deadline, path=path)
         return Spread.FIXED if all(entry.fixed for entry in entries) else spread

@@ -10,6 +10,7 @@ import pytest
 from receiver import SecretCache, SecretRevoked, SecretUnavailable
 from receiver.cache import BACKSTOP
 from receiver.errors import AccessFailed
+from receiver.events import decode_push
 from receiver.knowledge import Claim, Knowledge
 from receiver.names import SecretName
 from receiver.spread import Spread
@@ -453,6 +454,26 @@ def test_a_worker_that_was_not_told_catches_up_before_its_next_request(make, sou
     untold.fence()
 
     assert (["two", "two"], True) == ([key.value for key in keys], untold.current)
+
+
+@pytest.mark.promise("acked means done")
+def test_a_repeat_is_answered_after_the_callbacks_of_what_a_read_has_found(cache, source):
+    """In a forked child the first read may find what was announced before; its callbacks are waited for then too."""
+    key, called, go = cache.secret("API_KEY"), threading.Event(), threading.Event()
+    key.on_change(lambda held: (called.set(), go.wait(WAIT)))
+    cache.load()
+    cache.after_fork()
+    source.pushes()
+    source.add("API_KEY", "two")
+    event = decode_push(source.pushes()[0], received=0)
+    cache.announce(event.secret, event.knowledge(), deadline=time.monotonic() + WAIT)
+    assert "two" == key.value
+    assert called.wait(WAIT)
+    threading.Timer(0.1, go.set).start()
+
+    cache.announce(event.secret, event.knowledge(), deadline=time.monotonic() + WAIT)
+
+    assert go.is_set()
 
 
 @pytest.mark.promise("acked means done")

@@ -200,7 +200,7 @@ class Worker(Process):
             raise Broken(f"{self.name} took {SCHEDULER.now - began:.2f} s to leave")
         self.world.say(self, "has left")
         if not any(path.startswith("/run/") for path in self.files.found):
-            if board and followed and self.freezes == freezes:
+            if board and followed and self._is_followed(ordered=ordered) and self.freezes == freezes:
                 raise Broken(f"{self.name} takes along what its container knows, although another worker follows")
             # The last to leave takes the board along, and whoever starts here next knows of nothing.
             self.instance.came.clear()

@@ -89,7 +89,8 @@ class Schedule:
             SCHEDULER.run(SCHEDULER.now + 10.0)  # until the slowest access under way has ended
         self._until(lambda: all(m.over for m in world.messages), 1000.0, "a message is never acked")
         if settings.pulls:
-            self._hear(RETRIED + 10 if troubled else 3 * settings.pubsub_latency + 3.0)
+            # Opening a subscription takes five ways, and one that has just been deleted is opened once more.
+            self._hear(RETRIED + 10 if troubled else 10 * settings.pubsub_latency + 3.0)
         self._converge()
         for worker in world.workers():
             if worker.ready:
