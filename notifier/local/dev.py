@@ -51,7 +51,7 @@ class Teller:
         verb, _, rest = self._own.sub("", line).partition(" ")
         clock = time.strftime("%H:%M:%S", time.localtime(at))
         # Callers choose names, and must not choose what a terminal does.
-        shown = "".join(char if char.isprintable() else "?" for char in rest)
+        shown = rest if rest.isprintable() else "".join(char if char.isprintable() else "?" for char in rest)
         self.say(f"{clock}.{int(at * 1000) % 1000:03d}  {verb:<{_VERB}}  {shown}")
 
     def say(self, text: str) -> None:
