@@ -33,6 +33,7 @@ def take(entry: Entry, happened: Input, now: int) -> Entry:
         case Asked(read, climb):
             return replace(
                 entry,
+                knowledge=_afresh(entry.knowledge, now) if read and entry.held is None else entry.knowledge,
                 read_due=(read or (climb and entry.pin != LATEST)) and not isinstance(entry.pin, int),
                 climb=None,
                 climb_due=climb and entry.pin == LATEST,
@@ -57,6 +58,15 @@ def take(entry: Entry, happened: Input, now: int) -> Entry:
             return replace(entry, held=held)
         case Rejected(number):
             return replace(entry, rejected=entry.rejected | {number})
+
+
+def _afresh(knowledge: Knowledge, now: int) -> Knowledge:
+    # Who has nothing and reads anew asks again for what was refused too: nobody may have told it of the enabling, and
+    # before the first answer the project's number is not known, so that no event counts.
+    old = now - CONSISTENCY_WINDOW
+    refused = {n for n, word in knowledge.words.items() if word.unusable and word.stamp < old}
+    again = refused - knowledge.destroyed.keys()
+    return replace(knowledge, words={n: w for n, w in knowledge.words.items() if n not in again})
 
 
 def told(entry: Entry, news: Knowledge) -> Entry:

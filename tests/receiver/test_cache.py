@@ -376,6 +376,21 @@ def test_when_nothing_is_usable_the_last_good_value_stays_or_reads_raise(make, s
     assert ("two", "two") == (kept.value, raised.value)
 
 
+@pytest.mark.promise("nobody left behind")
+def test_a_first_read_in_vain_does_not_outlast_its_reason(cache, source):
+    """No answer has shown the project's number, so no event counts yet: the next read asks anew, by number too."""
+    key = cache.secret("API_KEY")
+    source.add("API_KEY", "two")
+    source.disable("API_KEY", 1)
+    source.disable("API_KEY", 2)
+    with pytest.raises(SecretUnavailable):
+        _ = key.value
+    source.enable("API_KEY", 1)
+    push(source, cache)
+
+    assert "one" == key.value
+
+
 def test_load_says_which_failed_why_and_what_to_do(cache, source):
     """It fails fast, and names every entry that has no value."""
     cache.secret("API_KEY")

@@ -195,10 +195,11 @@ def told(copy: Copy, seed: int, *, small: bool = False) -> str:
     """Run a schedule and tell its story."""
     story: list[str] = []
     schedule = Schedule(copy, seed, small=small, story=story)
+    # As they are drawn: the quiet at the end takes the trouble out of them.
+    kind = ", ".join(f"{name}={value!r}" for name, value in vars(schedule.settings).items())
     end = "all promises are kept"
     try:
         schedule.run()
     except (Exception, Broken) as exc:  # noqa: BLE001  # whatever it is, it ends the story
         end = f"{type(exc).__name__}: {exc}"
-    kind = ", ".join(f"{name}={value!r}" for name, value in vars(schedule.settings).items())
     return "\n".join([f"seed {seed}{' small' if small else ''}: {kind}", *story, f"=> {end}"])
