@@ -154,5 +154,5 @@ class Pulled:
 
     def dropped(self, after: float = 0.0) -> None:
         """It comes again."""
-        if not self.delivery.acked and self.worker.world.topic.leases.pop(self.ack_id, self) is self:
+        if not self.delivery.acked and self.worker.world.topic.leases.pop(self.ack_id, None) is self:
             self.delivery.again(after)
