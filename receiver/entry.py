@@ -215,6 +215,7 @@ class Entry:
     enable_retries: int = 0
     rejected: frozenset[int] = frozenset()
     failure: Failed | None = None
+    owed: bool = False  # a search for newer versions, which a failure has ended
 
     @property
     def current(self) -> bool:

@@ -31,6 +31,7 @@ def take(entry: Entry, happened: Input, now: int) -> Entry:
         case Told(news):
             return told(entry, news)
         case Asked(read, climb):
+            climb = climb or entry.owed
             return replace(
                 entry,
                 knowledge=_afresh(entry.knowledge, now) if read and entry.held is None else entry.knowledge,
@@ -43,6 +44,7 @@ def take(entry: Entry, happened: Input, now: int) -> Entry:
                 enable_retries=0,
                 rejected=frozenset(),
                 failure=None,
+                owed=False,
                 # Of what was held, where a fork or a revocation has taken it away meanwhile.
                 suspect=entry.suspect if entry.held is not None else None,
             )
@@ -53,7 +55,9 @@ def take(entry: Entry, happened: Input, now: int) -> Entry:
         case Refused():
             return _refused(entry, happened, now)
         case Failed():
-            return replace(entry, failure=happened, read_due=False, climb=None, climb_due=False, suspect=None)
+            owed = entry.read_due or entry.climb_due or entry.climb is not None
+            entry = replace(entry, failure=happened, owed=owed, suspect=None)
+            return replace(entry, read_due=False, climb=None, climb_due=False)
         case Adopted(held):
             return replace(entry, held=held)
         case Rejected(number):

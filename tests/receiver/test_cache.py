@@ -257,6 +257,22 @@ def test_a_failure_keeps_the_last_good_value_and_is_retried(cache, source, clock
 
 
 @pytest.mark.promise("last good")
+def test_a_look_for_newer_versions_that_failed_is_made_again(cache, source, clock):
+    """A safety read or a wake check that met an outage is not over with it: what was looked for is looked for anew."""
+    key = cache.secret("API_KEY")
+    cache.load()
+    source.add("API_KEY", "two")
+    source.fail(times=1)
+    cache.refresh(deadline=time.monotonic() + WAIT)
+    before = key.value
+
+    clock.ahead += 1.0
+    tick(cache)
+
+    assert ("one", "two") == (before, key.value)
+
+
+@pytest.mark.promise("last good")
 def test_a_value_that_does_not_parse_never_becomes_current(cache, source, caplog):
     """The last good value stays, the log says why without the value, and a good version mends it."""
     source.add("LIMITS", '{"most": 5}')
