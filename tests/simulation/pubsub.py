@@ -145,7 +145,8 @@ class Pulled:
         SCHEDULER.at(SCHEDULER.now + 0.05 * SCHEDULER.random(), lambda: self._arrives(done, topic))
 
     def _arrives(self, done: bool, topic: Topic) -> None:
-        if topic.leases.pop(self.ack_id, None) is None or self.worker.dead:
+        # What the dead have answered is lost on its way, and comes again when its lease ends.
+        if self.worker.dead or topic.leases.pop(self.ack_id, None) is None:
             return
         if done:
             self.delivery.acknowledge()
