@@ -56,7 +56,7 @@ def take(entry: Entry, happened: Input, now: int) -> Entry:
             return _refused(entry, happened, now)
         case Failed():
             owed = entry.read_due or entry.climb_due or entry.climb is not None
-            entry = replace(entry, failure=happened, owed=owed, suspect=None)
+            entry = replace(entry, failure=happened, owed=owed)
             return replace(entry, read_due=False, climb=None, climb_due=False)
         case Adopted(held):
             return replace(entry, held=held)

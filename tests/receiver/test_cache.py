@@ -256,6 +256,20 @@ def test_a_failure_keeps_the_last_good_value_and_is_retried(cache, source, clock
     assert "two" == key.value
 
 
+@pytest.mark.promise("acked means done")
+def test_a_re_creation_is_looked_into_until_something_answers(cache, source):
+    """Of a new life only the ADD is heard, during an outage: its repeat is not answered by what was held before."""
+    key = cache.secret("API_KEY")
+    cache.load()
+    source.delete("API_KEY")
+    source.add("API_KEY", "another")
+    event = decode_push(source.pushes()[-1], received=0)
+    source.fail(times=1)
+    spreads = [cache.announce(event.secret, event.knowledge(), deadline=time.monotonic() + WAIT) for _ in range(2)]
+
+    assert ([Spread.UNSETTLED, Spread.SETTLED], "another") == (spreads, key.value)
+
+
 @pytest.mark.promise("last good")
 def test_a_look_for_newer_versions_that_failed_is_made_again(cache, source, clock):
     """A safety read or a wake check that met an outage is not over with it: what was looked for is looked for anew."""
