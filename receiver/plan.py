@@ -69,9 +69,12 @@ def _settle(entry: Entry, now: int) -> tuple[Entry, Effect]:
     if held is not None and _between_lives(entry):
         return entry, Rest(Verdict.SERVED if entry.current else Verdict.WAITING)
     if target is not None and target in entry.rejected:
-        # A worker that starts serves what its siblings kept, or a bad version would keep every restart from serving.
-        lower = _target(entry, without=entry.rejected) if held is None and entry.pin == LATEST else None
-        return (entry, Rest(Verdict.HELD_BACK)) if lower is None else _obtain(entry, lower)
+        # A worker that starts serves what its siblings kept, or a bad version would keep every restart from serving;
+        # and one that was told of it together with a good one serves that.
+        lower = _target(entry, without=entry.rejected) if entry.pin == LATEST else None
+        if lower is not None and (held is None or lower > held.number):
+            return _obtain(entry, lower)
+        return entry, Rest(Verdict.HELD_BACK)
     # What was fetched too near to a creation may be of this life or not, so it is looked for too.
     back = held is not None and (entry.current or entry.knowledge.exists) and (target is None or target < held.number)
     if back and entry.pin == LATEST and not entry.climbed:

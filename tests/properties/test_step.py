@@ -317,6 +317,19 @@ def test_a_version_that_does_not_parse_never_becomes_current():
     assert (Verdict.SERVED, 3) == (rest.verdict, entry.held.number)
 
 
+@pytest.mark.promise("acked means done")
+def test_a_version_that_does_not_parse_holds_up_none_before_it():
+    """A good version and a bad one are heard of together: the good one goes live, and nothing older afterwards."""
+    model = with_versions("enabled")
+    entry, _ = started(model)
+
+    entry, rest = refreshed(entry, model.add().merge(model.add()), model, broken={3})
+    assert (Verdict.HELD_BACK, 2) == (rest.verdict, entry.held.number)
+
+    entry, rest = drive(entry, Asked(read=True), model, broken={3})
+    assert (Verdict.HELD_BACK, 2) == (rest.verdict, entry.held.number)
+
+
 @pytest.mark.promise("static stays static")
 def test_a_static_entry_asks_nothing_after_its_start():
     """No event and no safety read makes a loaded static entry ask for anything."""
