@@ -1,7 +1,7 @@
 """What people and programs do to the secret."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from .scheduler import SCHEDULER
 from .secret_manager import DESTROYED, DISABLED, ENABLED, Truth, Version
@@ -9,11 +9,18 @@ from .settings import Settings
 
 
 class Changes:
-    """Change a secret by chance."""
+    """Change a secret by chance.
 
-    def __init__(self, truth: Truth, settings: Settings, rng: random.Random) -> None:
+    Args:
+        kinds: in which ways, by name; None for all that there are.
+    """
+
+    def __init__(
+        self, truth: Truth, settings: Settings, rng: random.Random, *, kinds: Sequence[str] | None = None
+    ) -> None:
         self.truth = truth
         self.rng = rng
+        self._kinds = _CHANGES if kinds is None else [getattr(Changes, f"_{kind}") for kind in kinds]
         self._aliased = "alias" in settings.entries
         self._steady_from = 0.0  # no bad clock's event is younger
 
@@ -40,7 +47,7 @@ class Changes:
             return
         if SCHEDULER.now < self._steady_from:
             SCHEDULER.run(self._steady_from)
-        self.rng.choice(_CHANGES)(self)
+        self.rng.choice(self._kinds)(self)
 
     def _some_version(self) -> Version:
         versions = self.truth.life.versions

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 #: Seconds, of `README.md`: a push is answered within, a request waits to catch up, and a first read loads for.
 ANSWERED, CAUGHT_UP, LOADED = 6.0, 1.0, 4.0
+#: As long may a look have been under way that another thread's request or a start began.
+SHARED = 10.0
 #: For what takes no time in a simulation but a turn of its clock.
 MOMENT = 0.01
 
@@ -30,6 +32,7 @@ class Checks:
         self.flaky = bool(settings.callbacks_fail)
         self.lagged, self.troubled = bool(settings.lag), bool(settings.failing or settings.slow)
         self.requests = 0
+        self.under_way: list[Worker] = []  # whose requests have not ended
         self.acked = 0
 
     # At every swap.
@@ -160,6 +163,11 @@ class Checks:
     def request(self, worker: "Worker") -> None:
         """Be one request of a user: catch up, read, and look at what was read."""
         self.requests += 1
+        self.under_way.append(worker)
+        self._request(worker)
+        self.under_way.remove(worker)
+
+    def _request(self, worker: "Worker") -> None:
         began, freezes, due = SCHEDULER.now, worker.freezes, len(worker.instance.done)
         # Who joins waits for a lock that one who is stopped may hold.
         joins = not worker.joined and any(other.freezes for other in worker.instance.workers)
@@ -179,6 +187,8 @@ class Checks:
             self.world.say(worker, f"serves a request {label} {value}")
             # Who is stopped while it loads has no time left, and the value from before the fork serves.
             robbed = cold and freezes != worker.freezes
+            if not robbed and SCHEDULER.now - since < LOADED - MOMENT:
+                self.world.steady.looked(worker, label, value, since=since - SHARED if cold else worker.started)
             if isinstance(value, str) and not robbed and not self._excused(worker):
                 self._revoked(worker, label, parsed(value), began)
                 for event, _, _ in worker.instance.done[:due]:

@@ -1,7 +1,7 @@
 """What happens to workers, instances and streams."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from google.api_core import exceptions
 
@@ -11,17 +11,23 @@ from .world import World
 
 
 class Faults:
-    """Let something happen by chance."""
+    """Let something happen by chance.
 
-    def __init__(self, world: World, rng: random.Random, *, small: bool) -> None:
+    Args:
+        kinds: what, by name; None for all that there is.
+    """
+
+    def __init__(self, world: World, rng: random.Random, *, small: bool, kinds: Sequence[str] | None = None) -> None:
         self.world = world
         self.rng = rng
         self.small = small
+        usual = _PULLING if world.settings.pulls else _FAULTS
+        self._kinds = usual if kinds is None else [getattr(Faults, f"_{kind}") for kind in kinds]
 
     def happen(self) -> None:
         workers = self.world.workers()
-        if workers:
-            self.rng.choice(_PULLING if self.world.settings.pulls else _FAULTS)(self, self.rng.choice(workers))
+        if workers and self._kinds:
+            self.rng.choice(self._kinds)(self, self.rng.choice(workers))
 
     def _break(self, worker: Worker) -> None:
         """Its stream breaks, or somebody deletes the subscription."""

@@ -122,6 +122,13 @@ class Hearing:
                 return f"{instance.name} has ended and left its subscription"
         return None
 
+    def untrue(self, worker: "Worker") -> str | None:
+        """What a worker's status says of who leads, and is not so; asked in that worker."""
+        if not (self.world.settings.pulls and worker.joined):
+            return None
+        says, leads = worker.heap.cache.status()["events"].get("leads"), worker in self.leaders(worker.instance)
+        return f"{worker.name} says that it leads: {says}, and it is {leads}" if says != leads else None
+
     def passed_over(self, instance: "Instance", event: Event) -> bool:
         """Whether an event may have passed an instance over, so that its safety read finds what it said."""
         if event in instance.heard:

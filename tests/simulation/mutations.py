@@ -26,9 +26,9 @@ MUTATIONS: dict[str, list[Change]] = {
         (
             "container.py",
             "        self._siblings.attend(apply, tick=tick)\n        self.seen = -1",
-            "        self.seen = -1\n        self.merge_board()\n        time.sleep(0.02)\n"
-            "        self._siblings.attend(apply, tick=tick)\n        self.merge_board = self.board.generation",
-        )
+            "        self.seen = -1\n        self.merge_board()\n        time.sleep(0.5)\n        self._siblings.attend(apply, tick=tick)",
+        ),
+        ("worker.py", "            generation = container.merge_board()\n        except BaseException:", "            generation = container.generation\n        except BaseException:"),
     ],
     "does not climb": [
         ("learning.py", "    return replace(entry, climb_due=True, suspect=entry.suspect or (Suspect(found.number, 0) if lower else None))", "    return replace(entry, suspect=entry.suspect or (Suspect(found.number, 0) if lower else None))")
@@ -71,7 +71,7 @@ MUTATIONS: dict[str, list[Change]] = {
             "            self.memory[1 + _serial(_file_name(name))] += 1\n"
             "            self.memory[0] += 1\n"
             "            generation = self.memory[0]\n"
-            "            time.sleep(0.01)\n"
+            "            time.sleep(0.5)\n"
             "            merged, unreadable = self._merge(name, knowledge)\n",
         )
     ],

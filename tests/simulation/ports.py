@@ -54,7 +54,8 @@ class Source:
             takes = chance() * 8
         if takes >= timeout:
             SCHEDULER.block(timeout)
-            worker.trouble()
+            if timeout > 0:  # else whoever asks was stopped on the way
+                worker.trouble()
             raise world.copy.errors.AccessFailed("no answer in time", transient=True)
         if takes > 0.5:
             worker.trouble(takes)

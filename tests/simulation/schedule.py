@@ -11,6 +11,7 @@ from .package import Copy
 from .scheduler import SCHEDULER, Broken
 from .serving import served
 from .settings import settings_by
+from .where import ANYWHERE, Where
 from .world import World
 
 
@@ -21,14 +22,22 @@ class Failure(AssertionError):
 class Schedule:
     """One schedule, from its seed."""
 
-    def __init__(self, copy: Copy, seed: int, *, small: bool = False, story: list[str] | None = None) -> None:
-        self.seed, self.small = seed, small
+    def __init__(
+        self,
+        copy: Copy,
+        seed: int,
+        *,
+        small: bool = False,
+        where: Where = ANYWHERE,
+        story: list[str] | None = None,
+    ) -> None:
+        self.seed, self.small, self.where = seed, small, where
         self.rng = random.Random(seed * 2 + 1)
-        self.settings = settings_by(self.rng, small=small)
+        self.settings = where.narrow(settings_by(self.rng, small=small), self.rng)
         self.world = World(copy, self.settings, seed * 2, story=story)
         self.checks: Checks = self.world.checks
-        self.changes = Changes(self.world.truth, self.settings, self.rng)
-        self.faults = Faults(self.world, self.rng, small=small)
+        self.changes = Changes(self.world.truth, self.settings, self.rng, kinds=where.changes)
+        self.faults = Faults(self.world, self.rng, small=small, kinds=where.faults)
 
     def run(self) -> None:
         """Run all of it.
@@ -38,7 +47,7 @@ class Schedule:
         """
         try:
             self._begin()
-            for _ in range(self.rng.choice([1, 2, 3] if self.small else [1, 2, 3, 4, 6, 10])):
+            for _ in range(self.where.times or self.rng.choice([1, 2, 3] if self.small else [1, 2, 3, 4, 6, 10])):
                 self._happen()
                 SCHEDULER.run(SCHEDULER.now + self._pause())
             self._quiet()
@@ -54,7 +63,7 @@ class Schedule:
         SCHEDULER.run(SCHEDULER.now + self.rng.choice([0.0, 0.01, 1.0, 3.0]))
 
     def _pause(self) -> float:
-        scale = self.rng.choice([0.0, 0.005, 0.05, 0.5, 5.0])
+        scale = self.rng.choice(self.where.pauses or [0.0, 0.005, 0.05, 0.5, 5.0])
         return scale * self.rng.random()
 
     def _happen(self) -> None:
@@ -98,6 +107,7 @@ class Schedule:
             if worker.ready:
                 worker.run(lambda worker=worker: self._last_request(worker), name="request")
         SCHEDULER.run(SCHEDULER.now + 15.0)
+        self._until(lambda: not any(w.alive for w in self.checks.under_way), 60.0, "a request has not ended")
         left = world.hearing.left_behind()
         if left:
             raise Broken(left)
@@ -169,34 +179,37 @@ class Schedule:
             self.checks.request(worker)
             if worker.loaded:
                 break
-        steady = self.world.steady
+        steady, untrue = self.world.steady, self.world.hearing.untrue(worker)
+        if untrue:
+            raise Broken(untrue)
         for label in worker.heap.handles:
             wanted, now = steady.wanted(label), served(worker, label)
             if wanted is not None and now != wanted and not steady.cannot_know(worker, label):
                 raise Broken(f"{worker.name} gives a request {now} for {label} after all is quiet, not {wanted}")
 
 
-def run(copy: Copy, seed: int, *, small: bool = False) -> None:
+def run(copy: Copy, seed: int, *, small: bool = False, where: Where = ANYWHERE) -> None:
     """Run one schedule; one that fails is run again to tell its story.
 
     Args:
         copy: the package.
         seed: which schedule.
         small: whether it is one of one instance, with few things that happen.
+        where: the kind of world that it plays in.
 
     Raises:
         Failure: a promise was broken.
     """
     try:
-        Schedule(copy, seed, small=small).run()
+        Schedule(copy, seed, small=small, where=where).run()
     except (Exception, Broken) as exc:
-        raise Failure(told(copy, seed, small=small)) from exc
+        raise Failure(told(copy, seed, small=small, where=where)) from exc
 
 
-def told(copy: Copy, seed: int, *, small: bool = False) -> str:
+def told(copy: Copy, seed: int, *, small: bool = False, where: Where = ANYWHERE) -> str:
     """Run a schedule and tell its story."""
     story: list[str] = []
-    schedule = Schedule(copy, seed, small=small, story=story)
+    schedule = Schedule(copy, seed, small=small, where=where, story=story)
     # As they are drawn: the quiet at the end takes the trouble out of them.
     kind = ", ".join(f"{name}={value!r}" for name, value in vars(schedule.settings).items())
     end = "all promises are kept"

@@ -47,6 +47,34 @@ class Steady:
                     found.append(f"a callback of {worker.name} was last told {told}, and {said(now)} is served")
         return found
 
+    def looked(self, worker: "Worker", label: str, value: object, *, since: float) -> None:
+        """Who looks after the last change serves what is so: whoever reads first, and whoever started after it.
+
+        Args:
+            worker: who serves a request.
+            label: the entry.
+            value: what the request got, or why it got nothing.
+            since: when the worker looked at the earliest.
+        """
+        truth, checks, wanted = self.world.truth, self._checks, self.wanted(label)
+        changed = max([truth.life.born, *(e.stamp for e in self.world.events)])
+        failed = max(worker.trouble_at, worker.waited_until, worker.instance.unheard_at) >= since
+        if wanted is None or failed or changed > since or self.cannot_know(worker, label):
+            return
+        version = truth.version(*wanted)
+        # However far reads lag behind, what was added last is found by its number.
+        added = version is truth.life.versions[-1] and len(version.states) == 1 and version.life == 1
+        if checks.lagged and not (added and checks.alias(label) is None):
+            return
+        # Where an alias pointed is known of events, and what came may wait for its turn.
+        unheard = any(e.kind == "SECRET_UPDATE" and e not in worker.instance.heard for e in self.world.events)
+        if checks.alias(label) is not None and unheard:
+            return
+        if not isinstance(value, str) or parsed(value) != wanted:
+            raise Broken(
+                f"{worker.name} has looked since the last change and gives a request {value}, not {said(wanted)}"
+            )
+
     def did_not_start(self, worker: "Worker") -> None:
         """A worker must start where Secret Manager gave it all that it asked for, and that is steady."""
         truth, settings = self.world.truth, self.world.settings
