@@ -26,7 +26,7 @@ MUTATIONS: dict[str, list[Change]] = {
         (
             "container.py",
             "        self._siblings.attend(apply, tick=tick)\n        self.seen = -1",
-            "        self.seen = -1\n        self.merge_board()\n        time.sleep(0.5)\n        self._siblings.attend(apply, tick=tick)",
+            "        self.seen = -1\n        self.merge_board()\n        time.sleep(0.3)\n        self._siblings.attend(apply, tick=tick)",
         ),
         ("worker.py", "            generation = container.merge_board()\n        except BaseException:", "            generation = container.generation\n        except BaseException:"),
     ],
@@ -71,7 +71,7 @@ MUTATIONS: dict[str, list[Change]] = {
             "            self.memory[1 + _serial(_file_name(name))] += 1\n"
             "            self.memory[0] += 1\n"
             "            generation = self.memory[0]\n"
-            "            time.sleep(0.5)\n"
+            "            time.sleep(0.3)\n"
             "            merged, unreadable = self._merge(name, knowledge)\n",
         )
     ],
