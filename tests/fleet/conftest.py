@@ -27,6 +27,20 @@ def cloud(_cloud, monkeypatch):
         client.delete_subscription(subscription=subscription.name)
 
 
+class Clock:
+    """Seconds that stand until a test moves them."""
+
+    now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
 class Secrets:
     """Secrets of one test, with names that no other has."""
 

@@ -46,18 +46,6 @@ def follower():
     return Follower()
 
 
-class Clock:
-    now = 100.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
 @pytest.fixture
 def inbox(follower, clock):
     return made(follower, clock)

@@ -81,20 +81,8 @@ class TestOrphans:
         assert alive * rules.RENEWED / period <= 2 * rules.SWEEPS + (alive if alive < rules.SWEEPS else 0)
 
 
-class Clock:
-    def __init__(self):
-        self.now = 1000.0
-
-    def __call__(self):
-        return self.now
-
-
 class TestSeats:
     """Who leads. Record locks exclude processes; within one, the book of locks does, so two objects stand for two."""
-
-    @pytest.fixture
-    def clock(self):
-        return Clock()
 
     @pytest.fixture
     def sit(self, tmp_path, clock):

@@ -87,20 +87,6 @@ def heard():
     return []
 
 
-class Clock:
-    """Seconds that a test moves."""
-
-    now = 0.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
 @pytest.fixture
 def open_stream(server, clock):
     return partial(Stream, server, subscription=NAME, lease=60, clock=clock, jitter=lambda: 0.0)
