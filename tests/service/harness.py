@@ -97,7 +97,9 @@ class Service:
     def push(self, body: bytes, headers: dict[str, str], timeout: float = 10.0) -> int:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
-            connection.request("POST", "/secrets/events", body=body, headers=headers)
+            # Who is refused may be told so before all of the body is sent.
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                connection.request("POST", "/secrets/events", body=body, headers=headers)
             return connection.getresponse().status
         finally:
             connection.close()
