@@ -25,7 +25,9 @@ _CLOUD_RUN: Final = (
     ("CLOUD_RUN_JOB", "CLOUD_RUN_EXECUTION"),
 )
 
-_LINK: Final = "instance"
+#: What the processes of a container agree on, in their directory: its token, and what the platform calls the instance.
+_MARK: Final = "instance"
+_NAME: Final = "name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ class Instance:
         self._environ = environ
         self._ask = ask or _ask_metadata
         self._id = self._token = ""
+        self._directory: Path | None = None
 
     @property
     def service(self) -> str:
@@ -95,7 +98,11 @@ class Instance:
 
     @property
     def id(self) -> str:
-        """What the instance is called; "" until it is known."""
+        """What the instance is called; "" until a process of the container knows it."""
+        if not self._id and self._directory is not None:
+            # Who leaves before its own answer has come deletes the subscription that another one has made.
+            with suppress(OSError):
+                self._id = str((self._directory / _NAME).readlink())
         return self._id
 
     @property
@@ -106,7 +113,8 @@ class Instance:
     def find(self, directory: Path) -> None:
         """Find out what the instance is called: at once, except on Cloud Run, where a thread asks.
 
-        Where the platform has no name for it, the instance gets a random one.
+        Where the platform has no name for it, the instance gets a random one. All processes of the container call it
+        as the first of them that knew.
 
         Args:
             directory: the private directory that the processes of the container share. Where it cannot be written
@@ -114,18 +122,21 @@ class Instance:
         """
         self._token = self._token or os.urandom(6).hex()
         with suppress(OSError):
-            self._token = _shared(directory, self._token)
-        if self._id:
-            return
+            self._token = _shared(directory, _MARK, self._token)
+        self._directory = directory
         found = platform(self._environ)
-        if found.cloud_run:
-            with suppress(RuntimeError):  # out of threads: it stays unknown
-                spawn(self._ask_platform, name="instance")
-        else:
+        if not found.cloud_run:
             self._id = found.instance or self._token
+        elif self._id:
+            self._agree(directory, self._id)
+        else:
+            with suppress(RuntimeError):  # out of threads: it stays unknown
+                spawn(lambda: self._agree(directory, self._ask(self._environ) or self._token), name="instance")
 
-    def _ask_platform(self) -> None:
-        self._id = self._ask(self._environ) or self._token
+    def _agree(self, directory: Path, name: str) -> None:
+        with suppress(OSError):
+            name = _shared(directory, _NAME, name)
+        self._id = name
 
 
 def _ask_metadata(environ: Mapping[str, str]) -> str | None:
@@ -139,10 +150,10 @@ def _ask_metadata(environ: Mapping[str, str]) -> str | None:
     return text if text.isalnum() else None
 
 
-def _shared(directory: Path, mine: str) -> str:
-    """What stands in the directory; `mine` where nothing does."""
+def _shared(directory: Path, link: str, mine: str) -> str:
+    """What stands in the directory under that name; `mine` where nothing does."""
     # A symbolic link that leads nowhere: made whole in one step by whoever comes first, and on a full disk too.
-    path = directory / _LINK
+    path = directory / link
     with suppress(FileExistsError):
         path.symlink_to(mine)
     return str(path.readlink())

@@ -218,7 +218,7 @@ class Fleet:
         """Delete what this instance has made: it leaves with its last worker. Say whether nothing of it is left."""
         whose = self._whose
         if not whose.id:
-            return True
+            return True  # then no other worker of the container knows it either, and none has made any
         names = [rules.subscription_id(whose.service, whose.id, whose.token, seat=seat) for seat in self._taken]
         left = [name for name in names if not self._delete(name)]
         return not left

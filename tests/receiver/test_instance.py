@@ -139,6 +139,34 @@ def test_what_is_no_id_is_not_believed(metadata, tmp_path):
     assert instance.token == instance.id
 
 
+def on_cloud_run(ask):
+    return Instance(environ={"K_SERVICE": "pay"}, ask=lambda _: ask())
+
+
+def test_the_workers_of_a_container_call_it_as_the_first_that_knew(tmp_path):
+    """Where the metadata server answers some workers only, all have one name: their subscription is named by it."""
+    first, second = on_cloud_run(lambda: "00bf4bf02d7e"), on_cloud_run(lambda: None)
+    for instance in (first, second):
+        instance.find(tmp_path)
+        until(lambda instance=instance: instance.id)
+
+    assert ["00bf4bf02d7e"] * 2 == [first.id, second.id]
+
+
+def test_who_has_no_answer_yet_knows_what_another_worker_does(tmp_path):
+    """A worker that ends before the metadata server has answered it deletes the subscription that another has made."""
+    answered = threading.Event()
+    waiting, knowing = on_cloud_run(lambda: answered.wait(10) and None), on_cloud_run(lambda: "00bf4bf02d7e")
+    waiting.find(tmp_path)
+    before = waiting.id
+    knowing.find(tmp_path)
+    until(lambda: knowing.id)
+    after = waiting.id
+    answered.set()
+
+    assert ("", "00bf4bf02d7e") == (before, after)
+
+
 def test_a_cache_says_where_it_runs(tmp_path):
     """The status names service, revision and instance; nothing is read before the cache is used."""
     environ = {}
