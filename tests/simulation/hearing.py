@@ -52,16 +52,21 @@ class Hearing:
             return
         others = {w: w.freezes for w in instance.workers if w.joined and w is not worker and not w.frozen}
         died = SCHEDULER.now
-        SCHEDULER.at(died + within + MOMENT, lambda: self._taken_over(worker, others, died, within))
+        stop = None if worker.dead else worker.freezes + 1
+        SCHEDULER.at(died + within + MOMENT, lambda: self._taken_over(worker, stop, others, died, within))
 
     def leaders(self, instance: "Instance") -> "list[Worker]":
         seats = [inode for path, inode in instance.files.found.items() if "/seat-" in path]
         return [inode.locked_by for inode in seats if inode.locked_by is not None]
 
-    def _taken_over(self, worker: "Worker", others: "dict[Worker, int]", died: float, within: float) -> None:
+    def _taken_over(
+        self, worker: "Worker", stop: int | None, others: "dict[Worker, int]", died: float, within: float
+    ) -> None:
         left = _undisturbed(others)
         if not left or SCHEDULER.over:
             return
+        if stop is not None and not (worker.frozen and worker.freezes == stop):
+            return  # it went on before its time was over, and leads again; what ends it since is looked at by itself
         instance = worker.instance
         leaders = self.leaders(instance)
         if any(leader.frozen and leader is not worker for leader in leaders):  # it was stopped meanwhile
