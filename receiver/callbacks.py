@@ -104,7 +104,7 @@ class Callbacks:
             return [w.name for w in self._watchers if w.seen != newest]
 
     def wait(self, deadline: float) -> bool:
-        """Wait until every call under way has ended; say whether all have been told of the newest change.
+        """Start what is due and wait until every call has ended; say whether all were told of the newest change.
 
         Args:
             deadline: monotonic time after which nobody is waited for. Whoever runs for longer than `PATIENCE` is not
@@ -112,6 +112,7 @@ class Callbacks:
         """
         if not self._watchers:
             return True
+        self.changed()  # another thread has swapped, and is about to start them
         with self._idle:
             while True:
                 now = self._clock()

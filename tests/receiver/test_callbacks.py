@@ -102,6 +102,16 @@ def test_one_that_hangs_holds_up_no_other_and_one_answer_for_two_seconds(told, c
 
 
 @pytest.mark.promise("silent")
+def test_who_waits_waits_for_what_another_thread_is_about_to_start(told):
+    """One thread has swapped; an answer that finds the new version served does not pass by the calls due for it."""
+    heard = []
+    told.callbacks.add(noting(heard))
+    told.served = (1, HeldValue(2, "v2"))
+
+    assert told.callbacks.wait(told.now + PATIENCE)
+    assert [2] == heard
+
+
 def test_one_that_fails_is_named_without_its_text_and_called_again(told, caplog):
     """It is logged by name and type, since its text may hold the value, and is called again with backoff."""
     heard = []
