@@ -23,6 +23,7 @@ from .names import SecretName
 from .premises import SERIALS, TRIES, Premises, as_board_error, write_private
 from .rundir import RunDir
 from .telemetry import entry
+from .watch import Watch
 from .wire import decode, encode
 
 
@@ -46,14 +47,17 @@ class Board(Premises):
     Args:
         run_dir: the directory that the container's workers share.
         clock: the time, seconds; decides how long the lock is waited for.
+        watch: is shown the memory that the generation is in.
 
     Raises:
         BoardError: its files cannot be opened.
     """
 
-    def __init__(self, run_dir: RunDir, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, run_dir: RunDir, *, clock: Callable[[], float] = time.monotonic, watch: Watch | None = None
+    ) -> None:
         self._seen: list[int | None] = []
-        super().__init__(run_dir, clock=clock)
+        super().__init__(run_dir, clock=clock, watch=watch or Watch())
 
     def _open(self) -> None:
         super()._open()

@@ -15,6 +15,7 @@ from .names import SecretName
 from .rundir import open_run_dir
 from .siblings import Confirmations, Siblings, SiblingStats
 from .telemetry import entry as log
+from .watch import Watch
 
 
 #: Its time of change is the monotonic second at which a wake check was called for.
@@ -42,11 +43,9 @@ class Container:
         run_dir: the parent of the run directory; None for the usual places.
         apply: brings this worker in line with what a sibling or the board says; True where it is.
         tick: called about each second, on the listener's thread; must be cheap.
+        watch: shows where the board stands and what of it was seen, for as long as this process is a member.
         clock: monotonic seconds, of the machine: the workers compare theirs.
     """
-
-    # Each request reads some of these: in a slot they are found with a look less.
-    __slots__ = ("_clock", "_left", "_lock", "_merge", "_siblings", "board", "directory", "seen")
 
     def __init__(
         self,
@@ -56,6 +55,7 @@ class Container:
         apply: Apply,
         merge: Callable[[SecretName, Knowledge], None],
         tick: Callable[[], None],
+        watch: Watch,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._merge = merge
@@ -66,20 +66,19 @@ class Container:
         #: Private, and shared by the workers of the container.
         self.directory = shared.path
         # Listen first, then the board: news is on one of the two at any moment.
-        self.board = Board(shared)
-        self._siblings = Siblings(self.board)
+        self._board = Board(shared, watch=watch)
+        self._siblings = Siblings(self._board)
         self._siblings.attend(apply, tick=tick)
-        self.seen = -1
 
     @property
-    def generation(self) -> int:
-        """Where the board stands: one read of shared memory."""
-        return self.board.generation()
+    def behind(self) -> bool:
+        """Whether the board stands elsewhere than where this worker has followed it."""
+        return self._board.watch.seen != self._board.generation()
 
     def merge_board(self) -> int:
         """Merge what the board says since the last time; returns the generation that is thereby known."""
         with self._lock:
-            generation, changes = self.board.changes()
+            generation, changes = self._board.changes()
             for name, knowledge in changes:
                 self._merge(name, knowledge)
         return generation
@@ -87,7 +86,7 @@ class Container:
     def follow(self, generation: int) -> None:
         """Everything up to `generation` has been applied here."""
         with self._lock:
-            self.seen = generation
+            self._board.watch.seen = generation
         self._siblings.caught_up()
 
     def tell(self, name: SecretName, news: Knowledge, *, deadline: float, meanwhile: Callable[[], None]) -> Told:
@@ -103,7 +102,7 @@ class Container:
 
     def _publish(self, name: SecretName, news: Knowledge) -> int | None:
         try:
-            return self.board.publish(name, news).generation
+            return self._board.publish(name, news).generation
         except BoardError as exc:
             if not self._left:  # a thread that comes late has nobody to tell
                 log(logging.ERROR, "board_unwritable", str(exc), secret=str(name))
@@ -112,8 +111,8 @@ class Container:
     def _passed(self, generation: int) -> None:
         # One's own news need not be read back; where others published meanwhile the next request reads theirs.
         with self._lock:
-            if self.seen == generation - 1:
-                self.seen = generation
+            if self._board.watch.seen == generation - 1:
+                self._board.watch.seen = generation
 
     def claim(self, what: str, *, every: float) -> float:
         """Claim what one worker of the container may do in so many seconds; returns how long to wait, 0 if granted.
@@ -124,7 +123,7 @@ class Container:
             BoardError: the directory cannot be written.
         """
         try:
-            return self.board.claim(what, now=self._clock(), every=every)
+            return self._board.claim(what, now=self._clock(), every=every)
         except BoardError:
             if self._left:
                 return every
@@ -137,7 +136,7 @@ class Container:
         """
         now = self._clock()
         try:
-            return self.board.claim(what, now=now, every=now - since) == 0
+            return self._board.claim(what, now=now, every=now - since) == 0
         except BoardError:
             return True
 
@@ -177,12 +176,14 @@ class Container:
     def leave(self, *, stays: Callable[[Callable[[], bool]], bool] | None = None) -> None:
         """Stop listening and remove what is this worker's; the last one removes all. See `Siblings.leave`."""
         self._left = True
+        with self._lock:
+            self._board.unwatched()
         try:
             self._siblings.leave(stays=stays)
         finally:
-            self.board.close()
+            self._board.close()
 
     def after_fork(self) -> None:
         """In a forked child: let go of what is the parent's."""
         self._siblings.after_fork()
-        self.board.after_fork()
+        self._board.after_fork()

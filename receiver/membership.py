@@ -24,9 +24,6 @@ class Membership:
         joined: called with the directory that the workers share, once this one has joined.
     """
 
-    # Each request reads some of these: in a slot they are found with a look less.
-    __slots__ = ("_enter", "_joined", "_joining", "_lock", "container")
-
     def __init__(self, enter: Callable[[], "Container"], *, joined: Callable[[Path], None]) -> None:
         self._enter = enter
         self._joined = joined

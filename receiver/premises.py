@@ -16,6 +16,7 @@ from typing import Final
 from .errors import BoardError
 from .locks import RecordLock
 from .rundir import RunDir
+from .watch import NOTHING, Watch
 
 
 #: How long the lock is waited for, seconds, and how long after a wait that was in vain: a worker that was stopped
@@ -41,13 +42,15 @@ class Premises:
     Args:
         run_dir: the directory that the container's workers share.
         clock: the time, seconds; decides how long the lock is waited for.
+        watch: is shown the memory, whenever it is opened.
 
     Raises:
         BoardError: its files cannot be opened.
     """
 
-    def __init__(self, run_dir: RunDir, *, clock: Callable[[], float]) -> None:
+    def __init__(self, run_dir: RunDir, *, clock: Callable[[], float], watch: Watch) -> None:
         self.run_dir = run_dir
+        self.watch = watch
         self._clock = clock
         self._patience = PATIENCE
         self._opening = threading.Lock()
@@ -93,9 +96,15 @@ class Premises:
                 path.unlink(missing_ok=True)
             directory.rmdir()
 
+    def unwatched(self) -> None:
+        """Let go of the watch, which from now on shows that nothing was seen: whoever comes late changes nothing."""
+        with self._opening:
+            self.watch.seen, self.watch = NOTHING, Watch()
+
     def after_fork(self) -> None:
-        """In a forked child: locks are new. The memory is shared with the parent, as it should be."""
+        """In a forked child: locks are new, and nobody watches. The memory is shared with the parent."""
         self._opening = threading.Lock()
+        self.unwatched()
         self._lock, self._outlived = None, []
         self._patience = PATIENCE
 
@@ -163,8 +172,9 @@ class Premises:
             try:
                 self.run_dir.ensure()
                 self._lock = RecordLock(self.run_dir.path / _LOCK)
-                #: The generation, then the serials. Whoever has to be quick compares the first of them by itself.
+                #: The generation, then the serials.
                 self.memory, self._memory_identity = _map(self.run_dir.path / _GENERATION)
+                self.watch.memory = self.memory
             except FileNotFoundError:
                 if attempt == TRIES - 1:
                     raise

@@ -17,6 +17,7 @@ from .telemetry import entry as log
 from .threads import spawn
 from .unconfirmed import Unconfirmed
 from .wake import Told, Wake
+from .watch import Watch
 
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Rounds:
         jitter: a number between 0 and 1 at each call.
         alive: called after each safety read of this worker.
         in_a_fleet: whether every instance hears, so that news which no event confirms is a fault.
+        watch: shows whether this process was awake.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Rounds:
         jitter: Callable[[], float],
         alive: Callable[[], None],
         in_a_fleet: bool,
+        watch: Watch,
     ) -> None:
         self._registry = registry
         self._look = look
@@ -65,7 +68,7 @@ class Rounds:
         self._jitter = jitter
         self._alive = alive
         self._in_a_fleet = in_a_fleet
-        self.wake = Wake(self._check, patience=patience, clock=clock, wall=wall)
+        self.wake = Wake(self._check, patience=patience, clock=clock, wall=wall, watch=watch)
         self._told = Told(clock=clock)
         self._unconfirmed = Unconfirmed(clock=clock)
         self._container: Container | None = None

@@ -12,6 +12,7 @@ from typing import Final
 from .knowledge import SECOND
 from .threads import spawn
 from .ticks import ASLEEP, Moment, heard_nothing_since, slept
+from .watch import Watch
 
 
 _ASLEEP_NS: Final = int(ASLEEP * SECOND)
@@ -26,20 +27,8 @@ class Wake:
         patience: for how many seconds after a check began requests wait for it.
         clock: monotonic seconds.
         wall: nanoseconds since the epoch.
+        watch: shows from when until when this process counts as awake: never while a check is under way.
     """
-
-    # Each request reads some of these: in a slot they are found with a look less.
-    __slots__ = (
-        "_check",
-        "_clock",
-        "_last_tick",
-        "_lock",
-        "_patience",
-        "_wall",
-        "asleep_at_ns",
-        "ticked_ns",
-        "under_way",
-    )
 
     def __init__(
         self,
@@ -48,17 +37,19 @@ class Wake:
         patience: float,
         clock: Callable[[], float],
         wall: Callable[[], int],
+        watch: Watch,
     ) -> None:
         self._check = check
         self._patience = patience
         self._clock = clock
         self._wall = wall
+        self._watch = watch
         self.after_fork()
 
     def after_fork(self) -> None:
         """In a forked child: it is awake, and nothing is under way. Memory only."""
         self._lock = threading.Lock()
-        self.under_way: tuple[threading.Event, float] | None = None
+        self._under_way: tuple[threading.Event, float] | None = None
         self._mark(self._now())
 
     def started(self) -> None:
@@ -71,9 +62,14 @@ class Wake:
 
     def _mark(self, now: Moment) -> None:
         self._last_tick = now
+        self._show()
+
+    def _show(self) -> None:
         # Each request reads one clock, since a reading costs as much as all else that it compares: the wall clock,
         # which does not stop where a sandbox is frozen. Who finds it outside of this span asks both.
-        self.ticked_ns, self.asleep_at_ns = now.wall, now.wall + _ASLEEP_NS
+        wall = self._last_tick.wall
+        self._watch.ticked_ns = wall
+        self._watch.asleep_at_ns = wall + _ASLEEP_NS if self._under_way is None else 0
 
     @property
     def due(self) -> bool:
@@ -82,7 +78,7 @@ class Wake:
         A sleep shows in the wall clock, unless that was set back meanwhile by nearly as much; the next tick, which
         reads both clocks, tells then.
         """
-        return self.under_way is not None or not self.ticked_ns <= self._wall() < self.asleep_at_ns
+        return not self._watch.ticked_ns <= self._wall() < self._watch.asleep_at_ns
 
     def tick(self) -> None:
         """Say that this process runs; starts a check where it had not run for long. Never waits."""
@@ -102,7 +98,8 @@ class Wake:
 
     def _begun(self, now: float) -> threading.Event:
         done = threading.Event()
-        self.under_way = done, now + self._patience
+        self._under_way = done, now + self._patience
+        self._show()
         return done
 
     def wait(self, until: float) -> None:
@@ -112,7 +109,7 @@ class Wake:
             until: a monotonic second after which this does not wait in any case.
         """
         self.tick()
-        under_way = self.under_way
+        under_way = self._under_way
         if under_way is not None:
             done, end = under_way
             done.wait(max(0.0, min(end, until) - self._clock()))
@@ -131,8 +128,9 @@ class Wake:
 
     def _over(self, done: threading.Event) -> None:
         with self._lock:
-            if self.under_way is not None and self.under_way[0] is done:
-                self.under_way = None
+            if self._under_way is not None and self._under_way[0] is done:
+                self._under_way = None
+                self._show()
         done.set()
 
 

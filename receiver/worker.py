@@ -23,6 +23,7 @@ from .rounds import UPSTREAM, Rounds, digest, is_followed
 from .spread import Spread, may_mend, spread_of, worst
 from .telemetry import entry as log
 from .threads import each, spawn
+from .watch import NOTHING, Watch
 
 
 # Late: sockets, mappings and files are for those who serve, not for all who import.
@@ -81,6 +82,7 @@ class Worker:
         self._clock = clock
         self._wall = wall
         self._lock = threading.Lock()
+        self._watch = Watch()
         #: Whether this process is a member, and of what.
         self.membership = Membership(self._enter, joined=joined)
         self._settled: dict[SecretName, Knowledge] = {}
@@ -94,14 +96,13 @@ class Worker:
             jitter=jitter,
             alive=alive,
             in_a_fleet=in_a_fleet,
+            watch=self._watch,
         )
-        self._wake = self._rounds.wake
 
     @property
     def current(self) -> bool:
-        """Whether this worker was awake and has heard all that its container has; reads memory and clocks only."""
-        container = self.membership.container
-        return container is not None and container.seen == container.generation and not self._wake.due
+        """Whether this worker was awake and has heard all that its container has; reads memory and a clock only."""
+        return self._watch.current(self._wall())
 
     def _enter(self) -> "Container":
         from .container import Container
@@ -112,6 +113,7 @@ class Worker:
             apply=self._hear,
             merge=self._registry.tell,
             tick=self._tick,
+            watch=self._watch,
             clock=self._clock,
         )
         try:
@@ -120,7 +122,7 @@ class Worker:
             container.leave()
             raise
         if not any(entry.behind for entry in self._registry.all()):
-            container.seen = generation
+            container.follow(generation)
         self._rounds.began(container)
         return container
 
@@ -140,6 +142,7 @@ class Worker:
         self._lock = threading.Lock()
         self._rounds.after_fork()
         self.membership.after_fork()
+        self._watch.seen = NOTHING  # even where another thread was about to join
 
     def fence(self) -> None:
         """Catch up before work begins; see `SecretCache.fence`."""
@@ -148,18 +151,11 @@ class Worker:
 
     def fenced(self, app: "WSGIApplication") -> "WSGIApplication":
         """Let this worker catch up before each request of `app`; see `SecretCache.fenced`."""
-        membership, wake, wall = self.membership, self._wake, self._wall
+        watch, wall = self._watch, self._wall
 
         def fenced(environ: Any, start_response: Any) -> Iterable[bytes]:
-            # What `current` asks, spelled out: every request pays for it, and a call or a property costs as much as
-            # what it compares.
-            container = membership.container
-            if (
-                container is None
-                or container.seen != container.board.memory[0]
-                or wake.under_way is not None
-                or not wake.ticked_ns <= wall() < wake.asleep_at_ns
-            ):
+            # What `current` asks, spelled out: every request pays for it, and a call costs as much as it compares.
+            if watch.seen != watch.memory[0] or not watch.ticked_ns <= wall() < watch.asleep_at_ns:
                 self._fall_in()
             return app(environ, start_response)
 
@@ -168,8 +164,8 @@ class Worker:
     def _fall_in(self) -> None:
         container = self.membership.join()
         until = self._clock() + CATCH_UP  # for all of it
-        self._wake.wait(until)
-        if container.seen != container.generation:
+        self._rounds.wake.wait(until)
+        if container.behind:
             self._catch_up(container, until)
 
     def announce(self, name: SecretName, news: Knowledge, *, deadline: float, path: str) -> Spread:
@@ -330,6 +326,6 @@ class Worker:
                 due.append(entry)
         self._refresh(due, path="retry", deadline=now + UPSTREAM, patience=0)
         container = self.membership.container
-        if container is not None and container.seen != container.generation:
+        if container is not None and container.behind:
             # Where no request comes by, or none that passes the check, nobody else reads the board.
             spawn(lambda: self._catch_up(container, self._clock() + CATCH_UP), name="board")

@@ -26,6 +26,7 @@ PURE = {
     "parsing",
     "values",
     "ticks",
+    "watch",
 }
 PURE_STDLIB = {
     "base64", "collections", "contextlib", "dataclasses", "datetime", "decimal", "enum", "json", "math", "re",

@@ -88,7 +88,7 @@ def awake(clock, seconds, *caches):
     """Let so many seconds go by in which the caches' processes run."""
     clock.ahead += seconds
     for cache in caches:
-        cache._worker._wake.started()
+        cache._worker._rounds.wake.started()
 
 
 def added(number, stamp):

@@ -5,6 +5,7 @@ import time
 from receiver.container import Container
 from receiver.knowledge import Knowledge
 from receiver.names import SecretName
+from receiver.watch import Watch
 
 
 def test_threads_that_come_after_the_leaving_say_and_make_nothing(tmp_path, caplog):
@@ -16,6 +17,7 @@ def test_threads_that_come_after_the_leaving_say_and_make_nothing(tmp_path, capl
         apply=lambda name, knowledge: True,
         merge=lambda name, knowledge: None,
         tick=lambda: None,
+        watch=Watch(),
     )
     container.leave()
 

@@ -42,7 +42,7 @@ def found(tmp_path, clock, monkeypatch):
 
 def later(cache, clock, seconds):
     clock.ahead += seconds
-    cache._worker._wake.started()
+    cache._worker._rounds.wake.started()
     cache._worker._rounds._say_unconfirmed()
 
 

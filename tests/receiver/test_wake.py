@@ -12,6 +12,7 @@ from receiver.knowledge import SECOND
 from receiver.testing import InMemorySource
 from receiver.ticks import ASLEEP, TICK, Moment, heard_nothing_since, slept
 from receiver.wake import Wake
+from receiver.watch import Watch
 
 
 pytestmark = pytest.mark.promise("nobody left behind")
@@ -182,7 +183,7 @@ def test_a_sleep_during_a_check_is_a_sleep(clock):
         since.append(missed_since)
         assert go.wait(WAIT)
 
-    wake = Wake(check, patience=1.0, clock=clock, wall=clock.wall)
+    wake = Wake(check, patience=1.0, clock=clock, wall=clock.wall, watch=Watch())
     for _ in range(2):
         clock.ahead += ASLEEP + 1
         wake.tick()

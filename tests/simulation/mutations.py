@@ -25,10 +25,10 @@ MUTATIONS: dict[str, list[Change]] = {
     "reads the board before it can be told": [
         (
             "container.py",
-            "        self._siblings.attend(apply, tick=tick)\n        self.seen = -1",
-            "        self.seen = -1\n        self.merge_board()\n        time.sleep(0.3)\n        self._siblings.attend(apply, tick=tick)",
+            "        self._siblings.attend(apply, tick=tick)\n",
+            "        self.merge_board()\n        time.sleep(0.3)\n        self._siblings.attend(apply, tick=tick)\n",
         ),
-        ("worker.py", "            generation = container.merge_board()\n        except BaseException:", "            generation = container.generation\n        except BaseException:"),
+        ("worker.py", "            generation = container.merge_board()\n        except BaseException:", "            generation = container._board.generation()\n        except BaseException:"),
     ],
     "does not climb": [
         ("learning.py", "    return replace(entry, climb_due=True, suspect=entry.suspect or (Suspect(found.number, 0) if lower else None))", "    return replace(entry, suspect=entry.suspect or (Suspect(found.number, 0) if lower else None))")
@@ -56,10 +56,10 @@ MUTATIONS: dict[str, list[Change]] = {
         ("events.py", "    return min(claimed, latest), claimed > latest", "    return claimed, claimed > latest")
     ],
     "does not look at the board before a request": [
-        ("worker.py", "            or container.seen != container.board.memory[0]\n", "")
+        ("worker.py", "if watch.seen != watch.memory[0] or not", "if not")
     ],
     "does not read the board at its start": [
-        ("worker.py", "            generation = container.merge_board()\n        except BaseException:", "            generation = container.generation\n        except BaseException:")
+        ("worker.py", "            generation = container.merge_board()\n        except BaseException:", "            generation = container._board.generation()\n        except BaseException:")
     ],
     "moves the generation before the file": [
         (
