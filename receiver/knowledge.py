@@ -248,6 +248,9 @@ def _remembered(words: Mapping[int, Word], destroyed: Mapping[int, int]) -> set[
 
     Both are "the k largest by a key that only grows", so cutting before or after a merge ends the same.
     """
-    numbers = words.keys() | destroyed.keys()
-    spoken = sorted((max(words[n].stamp if n in words else 0, destroyed.get(n, 0)), n) for n in numbers)
-    return {*sorted(numbers)[-REMEMBERED:], *(n for _, n in spoken[-REMEMBERED:])}
+    spoken = {n: word.stamp for n, word in words.items()}
+    for number, stamp in destroyed.items():
+        spoken[number] = max(stamp, spoken.get(number, 0))
+    numbers = sorted(spoken)
+    latest = sorted(numbers, key=spoken.__getitem__)  # of those last spoken of at the same time, the higher one
+    return {*numbers[-REMEMBERED:], *latest[-REMEMBERED:]}

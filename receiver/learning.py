@@ -32,8 +32,7 @@ def take(entry: Entry, happened: Input, now: int) -> Entry:
             return told(entry, news)
         case Asked(read, climb):
             climb = climb or entry.owed
-            return replace(
-                entry,
+            return entry._replace(
                 knowledge=_afresh(entry.knowledge, now) if read and entry.held is None else entry.knowledge,
                 read_due=(read or (climb and entry.pin != LATEST)) and not isinstance(entry.pin, int),
                 climb=None,
@@ -56,12 +55,12 @@ def take(entry: Entry, happened: Input, now: int) -> Entry:
             return _refused(entry, happened, now)
         case Failed():
             owed = entry.read_due or entry.climb_due or entry.climb is not None
-            entry = replace(entry, failure=happened, owed=owed)
-            return replace(entry, read_due=False, climb=None, climb_due=False)
+            entry = entry._replace(failure=happened, owed=owed)
+            return entry._replace(read_due=False, climb=None, climb_due=False)
         case Adopted(held):
-            return replace(entry, held=held)
+            return entry._replace(held=held)
         case Rejected(number):
-            return replace(entry, rejected=entry.rejected | {number})
+            return entry._replace(rejected=entry.rejected | {number})
 
 
 def _afresh(knowledge: Knowledge, now: int) -> Knowledge:
@@ -80,7 +79,7 @@ def told(entry: Entry, news: Knowledge) -> Entry:
         return entry
     climb = entry.climb if knowledge.boundary == entry.knowledge.boundary else None
     suspect = _suspicion(entry, news) or entry.suspect
-    return replace(entry, knowledge=knowledge, climb=climb, climbed=False, suspect=suspect)
+    return entry._replace(knowledge=knowledge, climb=climb, climbed=False, suspect=suspect)
 
 
 def _suspicion(entry: Entry, news: Knowledge) -> Suspect | None:
@@ -95,7 +94,7 @@ def _suspicion(entry: Entry, news: Knowledge) -> Suspect | None:
 
 
 def _learn(entry: Entry, news: Knowledge) -> Entry:
-    return replace(entry, knowledge=entry.knowledge.merge(news))
+    return entry._replace(knowledge=entry.knowledge.merge(news))
 
 
 def _seen(entry: Entry, began: int) -> int:
@@ -110,18 +109,18 @@ def _found(entry: Entry, found: Found) -> Entry:
     if found.access.life != boundary:
         return entry  # the secret was re-created meanwhile: the answer belongs to a life that is over
     if found.differs and not _may_be_of_the_life_before(entry, found):  # versions never change, but lives do
-        entry = replace(entry, held=Held(found.number, fetched=0, life=-1))
+        entry = entry._replace(held=Held(found.number, fetched=0, life=-1))
     asked_number = found.access.version.isdecimal()
     entry = _learn(entry, Knowledge.version(found.number, _seen(entry, found.began), usable=True))
     held = Held(found.number, found.began, boundary)
-    entry = replace(entry, in_hand={**entry.in_hand, found.number: held}, enable_retries=0)
+    entry = entry._replace(in_hand={**entry.in_hand, found.number: held}, enable_retries=0)
     if not asked_number:
         return _after_read(entry, found)
     if entry.suspect is not None and found.access.suspect == entry.suspect:
         if entry.held is None:  # what a start has read is there, and what was known to be above it is not
             entry = _new_life(entry, found.access, entry.suspect, found.began)
-            return replace(entry, climb_due=True, climbed=False)
-        return replace(entry, suspect=None)
+            return entry._replace(climb_due=True, climbed=False)
+        return entry._replace(suspect=None)
     return _narrowed(entry, found.access, exists=True)
 
 
@@ -134,11 +133,11 @@ def _may_be_of_the_life_before(entry: Entry, found: Found) -> bool:
 
 
 def _after_read(entry: Entry, found: Found) -> Entry:
-    entry = replace(entry, read_due=False)
+    entry = entry._replace(read_due=False)
     if entry.pin != LATEST:
         return _learn(entry, Knowledge.alias(found.access.version, found.number, _seen(entry, found.began)))
     lower = entry.held is not None and found.number < entry.held.number
-    return replace(entry, climb_due=True, suspect=entry.suspect or (Suspect(found.number, 0) if lower else None))
+    return entry._replace(climb_due=True, suspect=entry.suspect or (Suspect(found.number, 0) if lower else None))
 
 
 def _narrowed(entry: Entry, access: Access, *, exists: bool) -> Entry:
@@ -147,22 +146,22 @@ def _narrowed(entry: Entry, access: Access, *, exists: bool) -> Entry:
         return entry
     climb = climb.after(exists=exists)
     if climb.done:
-        return replace(entry, climb=None, climb_due=False, climbed=True)
-    return replace(entry, climb=climb)
+        return entry._replace(climb=None, climb_due=False, climbed=True)
+    return entry._replace(climb=climb)
 
 
 def _missing(entry: Entry, access: Access, now: int) -> Entry:
     if access.life != entry.knowledge.boundary.stamp:
         return entry
     if not access.version.isdecimal():
-        return _read_in_vain(replace(entry, read_due=False))
+        return _read_in_vain(entry._replace(read_due=False))
     if entry.suspect is not None and access.suspect == entry.suspect:
         if entry.held is None:
-            return _refuted(replace(entry, suspect=None), access, now)
+            return _refuted(entry._replace(suspect=None), access, now)
         return _new_life(entry, access, entry.suspect, now)
     if entry.climb is not None and access.version == str(entry.climb.probe):
         return _narrowed(entry, access, exists=False)
-    entry = replace(entry, tries=entry.tries + 1, suspect=_vanished(entry, access) or entry.suspect)
+    entry = entry._replace(tries=entry.tries + 1, suspect=_vanished(entry, access) or entry.suspect)
     # Where nobody had said that it is there (the probe of a climb that was given up), it may be added yet.
     may_come = access.known is None and int(access.version) > entry.knowledge.highest()
     return entry if may_come else _refuted(entry, access, now)
@@ -183,7 +182,7 @@ def _refused(entry: Entry, refused: Refused, now: int) -> Entry:
     if access.life != entry.knowledge.boundary.stamp:
         return entry
     if not access.version.isdecimal():
-        return _read_in_vain(replace(entry, read_due=False))
+        return _read_in_vain(entry._replace(read_due=False))
     number = int(access.version)
     probing = entry.climb is not None and access.version == str(entry.climb.probe)
     word = entry.knowledge.word(number)
@@ -192,19 +191,19 @@ def _refused(entry: Entry, refused: Refused, now: int) -> Entry:
         if probing:
             return _narrowed(entry, access, exists=True)
         if entry.enable_retries >= ENABLE_RETRIES:
-            return replace(entry, failure=Failed(transient=True))
-        return replace(entry, enable_retries=entry.enable_retries + 1)
+            return entry._replace(failure=Failed(transient=True))
+        return entry._replace(enable_retries=entry.enable_retries + 1)
     entry = _refuted(entry, access, now, destroyed=refused.destroyed)
     suspect = None if access.suspect == entry.suspect else entry.suspect
-    entry = replace(entry, suspect=suspect, tries=entry.tries + (not probing))
+    entry = entry._replace(suspect=suspect, tries=entry.tries + (not probing))
     return _narrowed(entry, access, exists=True)
 
 
 def _read_in_vain(entry: Entry) -> Entry:
     # The newest version is disabled, or there is none, or `latest` lags: only numbers tell.
     if entry.pin != LATEST:
-        return replace(entry, failure=Failed(transient=False))
-    return replace(entry, climb_due=True, suspect=entry.suspect or (Suspect(0, 0) if entry.held else None))
+        return entry._replace(failure=Failed(transient=False))
+    return entry._replace(climb_due=True, suspect=entry.suspect or (Suspect(0, 0) if entry.held else None))
 
 
 def _refuted(entry: Entry, access: Access, now: int, *, destroyed: bool = False) -> Entry:
@@ -219,7 +218,7 @@ def _refuted(entry: Entry, access: Access, now: int, *, destroyed: bool = False)
 
 def _new_life(entry: Entry, access: Access, suspect: Suspect, now: int) -> Entry:
     # What is held does not exist any more, and numbers never vanish within a life.
-    entry = replace(entry, suspect=None)
+    entry = entry._replace(suspect=None)
     if suspect.number == 0:
         return _refuted(entry, access, now)
     if suspect.stamp:
@@ -228,4 +227,4 @@ def _new_life(entry: Entry, access: Access, suspect: Suspect, now: int) -> Entry
     entry = _learn(entry, Knowledge.born(end))
     entry = _learn(entry, Knowledge.version(suspect.number, end + 1, usable=True))
     kept = {n: replace(h, life=end) for n, h in entry.in_hand.items() if n == suspect.number}
-    return replace(entry, in_hand=kept, climb=None)
+    return entry._replace(in_hand=kept, climb=None)

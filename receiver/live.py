@@ -105,7 +105,7 @@ class LiveEntry:
     @property
     def outdated(self) -> bool:
         """Whether knowledge says that a service which started now would serve something else."""
-        return replace(self._state, static=False).behind
+        return self._state._replace(static=False).behind
 
     @property
     def knowledge(self) -> Knowledge:
@@ -146,7 +146,7 @@ class LiveEntry:
     def freeze(self) -> None:
         """Never change the value from now on, as if the entry were static."""
         with self._lock:
-            self._state = replace(self._state, static=True)
+            self._state = self._state._replace(static=True)
 
     def tell(self, news: Knowledge) -> None:
         """Merge `news` without acting on it. Memory only."""
@@ -223,7 +223,7 @@ class LiveEntry:
             self.last_good = make_cold(self.handle) or self.last_good
             self.loaded = False
             self._served = (self._served[0], None)
-            self._state = replace(self._state, held=None)
+            self._state = self._state._replace(held=None)
 
     def fall_back(self) -> bool:
         """Serve what stands in, where there is something and no value could be loaded; say whether one is served.
@@ -237,7 +237,7 @@ class LiveEntry:
                 return True
             if found is None:
                 return False
-            self._state = replace(self._state, held=Held(found.version, fetched=0, life=-1))
+            self._state = self._state._replace(held=Held(found.version, fetched=0, life=-1))
             self._serve(found, changed=False, path=kind)
             self.report.substitute = kind
             if self.retry_at is None:  # no version is usable; a failure has planned its next try
@@ -360,7 +360,7 @@ class LiveEntry:
                     make_revoked(self.handle)
                     self.loaded, self.last_good = True, None
                     self._served = (self._served[0], None)
-                    self._state = replace(self._state, held=None)
+                    self._state = self._state._replace(held=None)
             case Verdict.WAITING | Verdict.HELD_BACK | Verdict.FAILED:
                 self._retry_later()
 

@@ -1,7 +1,6 @@
 """What to do next for an entry, planned from the whole of its state. Pure."""
 
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
 from typing import Final
 
 from .entry import Access, Adopt, Climb, Effect, Entry, Failed, Rest, Suspect, Verdict
@@ -59,7 +58,7 @@ def _start_climb(entry: Entry) -> Entry:
     # A creation that is heard of late voids what was read before, so what is held may need to be found once more.
     if entry.held is not None and entry.current and entry.knowledge.word(entry.held.number) is not None:
         base = max(base, entry.held.number)
-    return replace(entry, climb=Climb(base=base, low=base))
+    return entry._replace(climb=Climb(base=base, low=base))
 
 
 def _settle(entry: Entry, now: int) -> tuple[Entry, Effect]:
@@ -78,9 +77,9 @@ def _settle(entry: Entry, now: int) -> tuple[Entry, Effect]:
     # What was fetched too near to a creation may be of this life or not, so it is looked for too.
     back = held is not None and (entry.current or entry.knowledge.exists) and (target is None or target < held.number)
     if back and entry.pin == LATEST and not entry.climbed:
-        return plan(replace(entry, climb_due=True), now)
+        return plan(entry._replace(climb_due=True), now)
     if target is None and _alias_unheard(entry) and not entry.climbed:
-        return plan(replace(entry, read_due=True, climbed=True), now)
+        return plan(entry._replace(read_due=True, climbed=True), now)
     if target is None and held is None:
         # At a start a value that was just read is better than none, unless something is known against it.
         read = max((n for n in entry.in_hand if (word := entry.knowledge.word(n)) and not word.unusable), default=None)

@@ -1,6 +1,6 @@
 """Promise 3 and 6 on the step function: driven by a model of Secret Manager, every schedule ends at the truth."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given, settings
@@ -420,7 +420,7 @@ def test_what_is_known_at_the_start_counts():
     model = with_versions("enabled", "enabled", "enabled")
     disable = model.set(3, "disabled")
     model.stale = (0, {1: "enabled", 2: "enabled", 3: "enabled"})
-    known = replace(Entry(), knowledge=disable)
+    known = Entry()._replace(knowledge=disable)
 
     entry, _ = drive(known, Asked(read=True), model)
 
@@ -433,7 +433,7 @@ def test_a_worker_that_starts_knowing_only_of_the_creation_serves_what_it_reads(
     model.events.append(Knowledge.born(model.tick()))
     added = model.add()
     model.tick(HOUR)
-    entry, rest = drive(replace(Entry(), knowledge=model.events[0]), Asked(read=True), model)
+    entry, rest = drive(Entry()._replace(knowledge=model.events[0]), Asked(read=True), model)
     assert (Verdict.SERVED, 1) == (rest.verdict, entry.held.number)
 
     asked = len(model.accesses)

@@ -60,7 +60,7 @@ def test_a_worker_starts_in_a_life_of_which_nobody_has_heard(state, verdict):
     model.versions[1] = state
     model.stale = (model.now, {1: "enabled"})
 
-    entry, rest = drive(replace(Entry(), knowledge=told), Asked(read=True), model)
+    entry, rest = drive(Entry()._replace(knowledge=told), Asked(read=True), model)
     served = entry.held and entry.held.number
     model.add()
     for news in model.events[4:]:
@@ -77,7 +77,7 @@ def test_a_worker_starts_where_only_the_creation_is_known(pin):
     model, born = young("enabled", "enabled")
     model.aliases["live"] = 2
 
-    entry, rest = drive(replace(Entry(pin=pin), knowledge=born), Asked(read=True), model)
+    entry, rest = drive(Entry(pin=pin)._replace(knowledge=born), Asked(read=True), model)
 
     assert (2, Verdict.SERVED) == (entry.held.number, rest.verdict)
 
@@ -90,7 +90,7 @@ def test_a_worker_starts_with_the_alias_that_it_read():
     known = Knowledge.whole_alias_map({"live": 2}, model.tick())
     known = known.merge(Knowledge.version(2, model.tick(), usable=False))
 
-    entry, _ = drive(replace(Entry(pin="live"), knowledge=known), Asked(read=True), model)
+    entry, _ = drive(Entry(pin="live")._replace(knowledge=known), Asked(read=True), model)
 
     assert 3 == entry.held.number
 
@@ -98,7 +98,7 @@ def test_a_worker_starts_with_the_alias_that_it_read():
 def test_reads_of_a_young_secret_count_in_their_order():
     """A number that was not there yet is served once it is, though both reads are weaker than any event."""
     model, born = young("enabled", "disabled")
-    entry, _ = drive(replace(Entry(), knowledge=born), Asked(read=True), model)
+    entry, _ = drive(Entry()._replace(knowledge=born), Asked(read=True), model)
     assert 1 == entry.held.number
     model.versions[2] = "enabled"
     model.tick(60 * SECOND)
@@ -123,7 +123,7 @@ def test_the_end_of_a_climb_is_no_proof_of_a_new_life():
     """An ADD that looks like a re-created secret's comes while a climb asks for a number that does not exist."""
     model = with_versions("enabled", "enabled", "enabled")
     entry, _ = started(model)
-    entry = replace(entry, held=Held(3, fetched=entry.held.fetched, life=0))
+    entry = entry._replace(held=Held(3, fetched=entry.held.fetched, life=0))
     entry, effect = step(entry, Asked(climb=True), now=model.now)
     late = Knowledge.version(2, entry.held.fetched + SECOND, usable=True, claim=Claim.ADDED)
 
@@ -199,7 +199,7 @@ def test_a_climb_that_meets_a_version_enabled_lately_does_not_refute_it():
     model = with_versions("enabled", "disabled")
     entry, _ = started(model)
     only_one = Knowledge.version(1, model.now - 9 * HOUR, usable=True)
-    entry, effect = step(replace(entry, knowledge=only_one), Asked(climb=True), now=model.now)
+    entry, effect = step(entry._replace(knowledge=only_one), Asked(climb=True), now=model.now)
     enable = Knowledge.version(2, model.tick(), usable=True, claim=Claim.ENABLED)
     assert "2" == effect.version
 

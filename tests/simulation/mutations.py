@@ -31,7 +31,7 @@ MUTATIONS: dict[str, list[Change]] = {
         ("worker.py", "            generation = container.merge_board()\n        except BaseException:", "            generation = container._board.generation()\n        except BaseException:"),
     ],
     "does not climb": [
-        ("learning.py", "    return replace(entry, climb_due=True, suspect=entry.suspect or (Suspect(found.number, 0) if lower else None))", "    return replace(entry, suspect=entry.suspect or (Suspect(found.number, 0) if lower else None))")
+        ("learning.py", "    return entry._replace(climb_due=True, suspect=entry.suspect or (Suspect(found.number, 0) if lower else None))", "    return entry._replace(suspect=entry.suspect or (Suspect(found.number, 0) if lower else None))")
     ],
     "steps back without a climb": [
         ("plan.py", "    if back and entry.pin == LATEST and not entry.climbed:", "    if back and entry.pin == LATEST and entry.pin == 0:")
@@ -76,7 +76,7 @@ MUTATIONS: dict[str, list[Change]] = {
         )
     ],
     "does not look again after a fetch": [
-        ("learning.py", "            return replace(entry, held=held)\n        case Rejected", "            return replace(entry, held=held, failure=Failed(transient=False))\n        case Rejected")
+        ("learning.py", "            return entry._replace(held=held)\n        case Rejected", "            return entry._replace(held=held, failure=Failed(transient=False))\n        case Rejected")
     ],
     "a flight that ends does not see what was told meanwhile": [
         ("live.py", "    def tell(self, news: Knowledge) -> None:\n", "    def tell(self, news: Knowledge) -> None:\n        if self._flight is not None:\n            return\n")
