@@ -200,9 +200,10 @@ def _refused(entry: Entry, refused: Refused, now: int) -> Entry:
 
 
 def _read_in_vain(entry: Entry) -> Entry:
-    # The newest version is disabled, or there is none, or `latest` lags: only numbers tell.
+    # What it leads to is disabled, or there is nothing, or the read lags: only numbers tell.
     if entry.pin != LATEST:
-        return entry._replace(failure=Failed(transient=False))
+        knows_better = entry.behind and entry.knowledge.wanted(entry.pin) is not None
+        return entry if knows_better else entry._replace(failure=Failed(transient=False))
     return entry._replace(climb_due=True, suspect=entry.suspect or (Suspect(0, 0) if entry.held else None))
 
 

@@ -95,6 +95,33 @@ def test_a_worker_starts_with_the_alias_that_it_read():
     assert 3 == entry.held.number
 
 
+@pytest.mark.promise("acked means done")
+@pytest.mark.parametrize("held", [None, Held(1, fetched=0, life=-1)], ids=["a start", "a fork's last good"])
+@pytest.mark.parametrize("lags", [1, 0], ids=["at a disabled version", "unset"])
+def test_a_read_in_vain_does_not_outweigh_what_was_told_of_an_alias(held, lags):
+    """A lagging alias still leads nowhere: what an event said of it, and others acknowledged, is served."""
+    model = with_versions("disabled", "enabled")
+    model.aliases["live"] = lags
+    known = Knowledge.whole_alias_map({"live": 2}, model.tick())
+
+    entry, rest = drive(Entry(pin="live", knowledge=known, held=held), Asked(read=True), model)
+
+    assert (2, Verdict.SERVED) == (entry.held.number, rest.verdict)
+
+
+@pytest.mark.promise("last good")
+def test_a_read_in_vain_is_tried_again_where_the_alias_is_known_to_lead_to_what_is_held():
+    """An alias that Secret Manager says leads to a disabled version keeps the last good value."""
+    model = with_versions("enabled", "disabled")
+    model.aliases["live"] = 1
+    entry, _ = started(model, pin="live")
+    model.aliases["live"] = 2
+
+    entry, rest = drive(entry, Asked(read=True), model)
+
+    assert (1, Verdict.FAILED) == (entry.held.number, rest.verdict)
+
+
 def test_reads_of_a_young_secret_count_in_their_order():
     """A number that was not there yet is served once it is, though both reads are weaker than any event."""
     model, born = young("enabled", "disabled")
