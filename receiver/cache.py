@@ -155,6 +155,7 @@ class SecretCache(Declares):
             clock=clock,
             wall=wall,
             jitter=jitter,
+            begin=self._begin,
             joined=self._joined,
             alive=self._sign,
             in_a_fleet=self._hearing.pulls,
@@ -371,17 +372,10 @@ class SecretCache(Declares):
     def _key(self) -> str:
         return "\n".join((self.project, self._instance.service, self._environ.get("SECRET_MANAGER_EMULATOR_HOST", "")))
 
-    def _joined(self, directory: Path) -> None:
+    def _begin(self, directory: Path) -> None:
         at_exit(self)
         self._instance.find(directory)
-        self._leaving.watch()
-        self.instruments.start()
-        self._roster.started()
-        if self._is_frozen():
-            self.voice(
-                logging.WARNING, "frozen", f"nothing is refreshed in this process, because {FREEZE_VARIABLE} is set"
-            )
-        elif self._hearing.pulls:
+        if self._hearing.pulls and not self._is_frozen():
             self._fleet = self._fleet or self._hearing.fleet(
                 self,
                 whose=self._instance,
@@ -393,6 +387,15 @@ class SecretCache(Declares):
                 jitter=self._jitter,
             )
             self._fleet.start(directory)
+
+    def _joined(self) -> None:
+        self._leaving.watch()
+        self.instruments.start()
+        self._roster.started()
+        if self._is_frozen():
+            self.voice(
+                logging.WARNING, "frozen", f"nothing is refreshed in this process, because {FREEZE_VARIABLE} is set"
+            )
 
     def _container_stays(self, fleet: "Fleet | None", inhabited: Callable[[], bool]) -> bool:
         # Who replaces this worker must know what it knows: a stale read may show it a version whose disabling this one

@@ -21,11 +21,15 @@ class Membership:
 
     Args:
         enter: joins, and returns the container.
-        joined: called with the directory that the workers share, once this one has joined.
+        begin: called with the directory that the workers share, before anybody goes on as a member.
+        joined: called once this one has joined.
     """
 
-    def __init__(self, enter: Callable[[], "Container"], *, joined: Callable[[Path], None]) -> None:
+    def __init__(
+        self, enter: Callable[[], "Container"], *, begin: Callable[[Path], None], joined: Callable[[], None]
+    ) -> None:
         self._enter = enter
+        self._begin = begin
         self._joined = joined
         self._lock = threading.Lock()
         self._joining: threading.Event | None = None
@@ -55,11 +59,15 @@ class Membership:
 
     def _become_member(self, joining: threading.Event) -> "Container":
         try:
-            container = self.container = self._enter()
+            container = self._enter()
+            try:
+                self._begin(container.directory)
+            finally:
+                self.container = container
         finally:
             self._joining = None
             joining.set()
-        self._joined(container.directory)
+        self._joined()
         return container
 
     def end(self) -> "Container | None":

@@ -57,7 +57,8 @@ class Worker:
         clock: monotonic seconds.
         wall: nanoseconds since the epoch.
         jitter: a number between 0 and 1 at each call.
-        joined: called with the directory that the workers share, once this one has joined.
+        begin: called with the directory that the workers share, before anybody reads as one of them.
+        joined: called once this one has joined.
         alive: called after each safety read of this worker.
         in_a_fleet: whether every instance hears, so that news which no event confirms is a fault.
     """
@@ -72,7 +73,8 @@ class Worker:
         clock: Callable[[], float],
         wall: Callable[[], int],
         jitter: Callable[[], float],
-        joined: Callable[[Path], None],
+        begin: Callable[[Path], None],
+        joined: Callable[[], None],
         alive: Callable[[], None],
         in_a_fleet: bool = False,
     ) -> None:
@@ -84,7 +86,7 @@ class Worker:
         self._lock = threading.Lock()
         self._watch = Watch()
         #: Whether this process is a member, and of what.
-        self.membership = Membership(self._enter, joined=joined)
+        self.membership = Membership(self._enter, begin=begin, joined=joined)
         self._settled: dict[SecretName, Knowledge] = {}
         self._rounds = Rounds(
             registry,

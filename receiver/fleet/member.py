@@ -4,6 +4,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,11 +15,13 @@ from . import rules
 from .inbox import Inbox
 from .seats import Seats
 from .subscriptions import Subscriptions
-from .term import READY, Term, Whose
+from .term import Term, Whose
 
 
 #: Seconds between two looks at who leads: well inside the second in which a dead leader is to be replaced.
 BEAT: Final = 0.25
+#: Seconds within which a worker that starts waits to be heard for; see `Fleet.wait`.
+READY: Final = 3.0
 #: Seconds after which the sign that somebody hears is too old.
 _FRESH: Final = 2.0
 _LOOK: Final = 0.02
@@ -27,6 +30,8 @@ _FAREWELL: Final = 2.0
 
 #: Its time of change is the monotonic second at which the leader last heard.
 _HEARING: Final = "hearing"
+#: Is there where some worker read while nobody heard.
+_UNHEARD: Final = "unheard"
 
 
 class Fleet:
@@ -131,6 +136,7 @@ class Fleet:
                 voice=self._voice,
                 seat=seat,
                 newborn=newborn and before is None and seat == 0,
+                outrun=self._read_unheard,
                 call=self._call,
                 clock=self._clock,
                 wall=self._wall,
@@ -144,10 +150,14 @@ class Fleet:
             self._delete(term.subscription)
 
     def _sign(self) -> None:
+        stamp = int(self._clock() * SECOND)
+        os.utime(self._touch(_HEARING), ns=(stamp, stamp))
+
+    def _touch(self, sign: str) -> Path:
         assert self._directory is not None  # noqa: S101  # since `start`
-        path, stamp = self._directory / _HEARING, int(self._clock() * SECOND)
+        path = self._directory / sign
         path.touch(mode=0o600)
-        os.utime(path, ns=(stamp, stamp))
+        return path
 
     @property
     def hearing(self) -> bool:
@@ -163,10 +173,13 @@ class Fleet:
         return 0 <= self._clock() - sign < _FRESH
 
     def wait(self, seconds: float, *, strict: bool) -> None:
-        """Wait, once in a process, until the container is heard for: what is read from then on cannot be outrun.
+        """Wait until the container is heard for: what is read from then on cannot be outrun.
+
+        Once somebody's wait has ended, later ones of this process end at once.
 
         Args:
-            seconds: at most so long, and `READY` at most. Whoever waits in vain reads, and looks again later.
+            seconds: at most so long, and `READY` at most. Whoever waits in vain reads, and leaves a sign of it: then
+                all look again once the container is heard for.
             strict: whether to raise.
 
         Raises:
@@ -174,17 +187,28 @@ class Fleet:
         """
         if self._waited:
             return
-        self._waited = True
         until = self._clock() + min(seconds, READY)
         while not self.hearing:
-            term = self._term
-            trouble = term.trouble if term is not None else None
-            if term is not None and trouble is not None and (trouble.denied or trouble.missing):
-                if self._alone and strict:
-                    raise ConfigurationError(term.explain(trouble))
-                return
-            if self._clock() >= until or self._over.wait(_LOOK):
-                return
+            hopeless = self._hopeless()
+            if hopeless and self._alone and strict:
+                raise ConfigurationError(hopeless)
+            if hopeless or self._clock() >= until or self._over.wait(_LOOK):
+                with suppress(OSError):  # no space: a safety read finds what this one misses
+                    self._touch(_UNHEARD)
+                break
+        self._waited = True
+
+    def _hopeless(self) -> str | None:
+        """Why no message will come until somebody mends it; None where one may."""
+        term = self._term
+        trouble = term.trouble if term is not None else None
+        if term is None or trouble is None or not (trouble.denied or trouble.missing):
+            return None
+        return term.explain(trouble)
+
+    def _read_unheard(self) -> bool:
+        assert self._directory is not None  # noqa: S101  # since `start`
+        return (self._directory / _UNHEARD).exists()
 
     def status(self) -> dict[str, Any]:
         """Say whether this instance hears, and by whom."""

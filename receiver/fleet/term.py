@@ -16,8 +16,6 @@ from .subscriptions import Subscriptions
 
 #: Seconds between two looks at the stream.
 LOOK: Final = 0.5
-#: Seconds within which a worker that starts waits to be heard for; see `Fleet.wait`.
-READY: Final = 3.0
 
 #: Pauses between tries: full jitter below this, doubling up to the cap, in seconds. What somebody must grant first is
 #: granted by people, and takes minutes to be known everywhere.
@@ -55,7 +53,8 @@ class Term:
         whose: the instance.
         voice: writes the log.
         seat: which seat the leader has.
-        newborn: whether nobody led before, so that nothing can have been missed.
+        newborn: whether nobody led before, so that nothing can have been missed but by a worker that did not wait.
+        outrun: whether some worker has read already, while nobody heard for it.
         call: calls all workers to a wake check, given the monotonic second since which news may have been missed.
         clock: monotonic seconds.
         wall: nanoseconds since the epoch.
@@ -71,6 +70,7 @@ class Term:
         voice: Voice,
         seat: int,
         newborn: bool,
+        outrun: Callable[[], bool],
         call: Callable[[float], None],
         clock: Callable[[], float],
         wall: Callable[[], int],
@@ -85,12 +85,12 @@ class Term:
         self._clock = clock
         self._wall = wall
         self._jitter = jitter
-        self._began = clock()
         self._newborn = newborn
+        self._outrun = outrun
         self._over = threading.Event()
         self._stream: Stream | None = None
         self._failures = 0
-        self._retry_at = self._began
+        self._retry_at = clock()
         self._renew_at = self._sweep_at = float("inf")
         #: Why messages do not come; None while they do, and before the first try.
         self.trouble: HearingFailed | None = None
@@ -157,8 +157,9 @@ class Term:
         self._renew_at = now + rules.RENEWED * (0.5 + self._jitter() / 2)
         self._sweep_at = min(self._sweep_at, now + rules.next_sweep(0, self._jitter()))
         self._voice(logging.INFO, "fleet_joined", f"this instance hears by {name}", subscription=name)
-        # Until now nobody heard. Whoever waited for the first subscription reads what came before it anyhow.
-        if not (self._newborn and now - self._began < READY):
+        # Until now nobody heard. Whoever waited for the first subscription reads what came before it anyhow, and who
+        # gives up waiting says so before it reads.
+        if not self._newborn or self._outrun():
             self._call(now)
         self._newborn = False
 

@@ -13,7 +13,7 @@ import pytest
 
 from receiver import SecretCache
 from receiver.errors import ConfigurationError, HearingFailed
-from receiver.fleet import inbox, rules, term
+from receiver.fleet import inbox, member, rules
 from receiver.fleet.inbox import Inbox
 from receiver.fleet.subscriptions import Subscriptions
 from receiver.fleet.term import Term
@@ -311,6 +311,7 @@ def test_the_janitor_removes_what_the_dead_left(cloud, tmp_path, subscriptions, 
         voice=Voice(),
         seat=0,
         newborn=True,
+        outrun=lambda: False,
         call=lambda _: None,
         clock=clock,
         wall=clock.wall,
@@ -400,5 +401,5 @@ def test_a_manifest_says_how_a_service_hears(tmp_path, cloud):
 def test_the_bounds_fit_together():
     """A start waits for its subscription for less than a load may take, and a lease outlasts a run."""
 
-    assert term.READY < 10
+    assert member.READY < 10
     assert rules.ACK_DEADLINE > 2 * inbox.DEADLINE

@@ -85,6 +85,7 @@ def begin(clock, pubsub):
             voice=Voice(),
             seat=0,
             newborn=newborn,
+            outrun=lambda: False,
             call=calls.append,
             clock=clock,
             wall=time.time_ns,

@@ -181,7 +181,7 @@ FLEET: dict[str, list[Change]] = {
         ("fleet/term.py", "        if not self._newborn:\n", "        if False:\n")
     ],
     "does not look for what was missed where it subscribes anew": [
-        ("fleet/term.py", "        if not (self._newborn and now - self._began < READY):\n", "        if False:\n")
+        ("fleet/term.py", "        if not self._newborn or self._outrun():\n", "        if False:\n")
     ],
     "nobody takes a dead leader's seat": [
         ("fleet/seats.py", "            if self._take(seat):\n", "            if self.newborn and self._take(seat):\n")
