@@ -7,6 +7,7 @@ installed, nothing is measured.
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakMethod
 
 from .knowledge import SECOND
 from .live import LiveEntry
@@ -134,5 +135,17 @@ class _Made:
         )
         self.pushes = meter.create_counter("keyturn.pushes", "1", "Events by how they were answered")
         self.refused = meter.create_counter("keyturn.pushes_refused", "1", "Pushes of strangers")
-        meter.create_observable_gauge("keyturn.entries_behind", [of.behind], "1", "Entries that are behind")
-        meter.create_observable_gauge("keyturn.version_age", [of.age], "s", "How long a version has been served")
+        behind, age = _while_kept(of.behind), _while_kept(of.age)
+        meter.create_observable_gauge("keyturn.entries_behind", [behind], "1", "Entries that are behind")
+        meter.create_observable_gauge("keyturn.version_age", [age], "s", "How long a version has been served")
+
+
+def _while_kept(observe: "Callable[[CallbackOptions], Iterable[Observation]]") -> Any:
+    """The same for as long as its cache is kept: meters keep what they call until the process ends."""
+    kept = WeakMethod(observe)
+
+    def observed(options: "CallbackOptions") -> "Iterable[Observation]":
+        observe = kept()
+        return observe(options) if observe is not None else ()
+
+    return observed

@@ -1,13 +1,17 @@
 """Metrics and traces by OpenTelemetry, in a process of its own, since its providers are the process's."""
 
+import gc
 import json
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import pytest
 
+from receiver import SecretCache
 from receiver.otel import OUTCOMES, Instruments
+from receiver.testing import InMemorySource
 from tests.documents import TEXT
 
 
@@ -179,3 +183,16 @@ def test_an_sdk_that_fails_breaks_nothing():
     made._made = type("Made", (), {"refreshes": Broken()})()
 
     made.record("loaded", {"secret": "x"})
+
+
+def test_a_meter_keeps_no_cache_that_nobody_uses(tmp_path):
+    """A cache that is closed and let go of is gone, with the values in it; a meter lasts as long as its process."""
+    cache = SecretCache("p", source=InMemorySource({"KEY": "1"}), run_dir=str(tmp_path), backstop=None)
+    cache.secret("KEY")
+    cache.load()
+    cache.close()
+    kept = weakref.ref(cache)
+    del cache
+    gc.collect()
+
+    assert kept() is None

@@ -34,7 +34,8 @@ class Schedule:
         self.seed, self.small, self.where = seed, small, where
         self.rng = random.Random(seed * 2 + 1)
         self.settings = where.narrow(settings_by(self.rng, small=small), self.rng)
-        self.world = World(copy, self.settings, seed * 2, story=story)
+        SCHEDULER.reset(seed * 2, jumpy=self.settings.jumpy)
+        self.world = World(copy, self.settings, story=story)
         self.checks: Checks = self.world.checks
         self.changes = Changes(self.world.truth, self.settings, self.rng, kinds=where.changes)
         self.faults = Faults(self.world, self.rng, small=small, kinds=where.faults)

@@ -72,10 +72,11 @@ class Scheduler:
         gc.enable()
 
     def reset(self, seed: int, *, jumpy: float) -> None:
-        """Begin a schedule; `jumpy` is the chance to give way at a step."""
+        """Begin a schedule, before its world is made; `jumpy` is the chance to give way at a step."""
         # What is left of the one before (a lock that is released when it is collected, say) must not play in this
-        # one, whose own is collected after its end: otherwise a seed would not replay exactly. Whoever runs schedules
-        # switches the collector on again.
+        # one, whose own is collected after its end: otherwise a seed would not replay exactly. What is older than this
+        # is not looked at again, which would take longer than a schedule. Whoever runs schedules switches the collector
+        # on again.
         gc.disable()
         gc.collect(1)
         self.random = random.Random(seed).random
@@ -223,7 +224,7 @@ class Scheduler:
             if task.greenlet:  # started and not ended
                 self.current = task
                 task.greenlet.throw()
-        self.current = None
+        self.current = self._running = None
         self.tasks.clear()
         self.timers.clear()
         self.ready.clear()

@@ -22,16 +22,14 @@ from .threads import EPOCH
 
 
 class World:
-    """Everything of one schedule.
+    """Everything of one schedule. The scheduler has begun it already.
 
     Args:
         copy: the copy of the package that runs in it.
-        seed: decides everything that is left to chance.
         story: where lines of what happens are put; None for nowhere.
     """
 
-    def __init__(self, copy: Copy, settings: Settings, seed: int, *, story: list[str] | None = None) -> None:
-        SCHEDULER.reset(seed, jumpy=settings.jumpy)
+    def __init__(self, copy: Copy, settings: Settings, *, story: list[str] | None = None) -> None:
         SCHEDULER.entered = self._entered
         self.copy = copy
         self.settings = settings
