@@ -63,7 +63,8 @@ def say_adopted(
 
 def say_substitute(voice: Voice, name: SecretName, kind: Substitute, trouble: str | None, *, version: int) -> None:
     """Log that something stands in for a value that Secret Manager did not give, and why."""
-    text = f"{name} is served from what was {_STANDS_IN[kind]}: {trouble}"
+    why = trouble or "Secret Manager has given no value"  # yet, or it was not asked
+    text = f"{name} is served from what was {_STANDS_IN[kind]}: {why}"
     voice(logging.ERROR, "fallback_served", text, secret=str(name), version=version, path=kind)
 
 

@@ -10,6 +10,8 @@ import pytest
 from receiver import Insecure, SecretCache
 from receiver.errors import AccessFailed
 from receiver.handler import PushHandler
+from receiver.names import SecretName
+from receiver.report import say_substitute
 from receiver.testing import InMemorySource, push, rotate
 from tests.documents import TEXT
 from tests.receiver.test_cache import WAIT, Clock
@@ -193,6 +195,15 @@ def test_what_stands_in_is_named(make, source, said):
     cache.load(timeout=2.0)
 
     assert [0] == [fields["version"] for fields in said("fallback_served")]
+
+
+def test_what_stands_in_for_an_answer_that_is_late_says_so():
+    """Whoever gave up before the access did still says why."""
+    texts = []
+    name = SecretName("any-project", "API_KEY")
+    say_substitute(lambda level, event, text, **fields: texts.append(text), name, "inherited", None, version=1)
+
+    assert texts[0].endswith(": Secret Manager has given no value")
 
 
 def test_every_field_is_explained(make, source, said):

@@ -53,9 +53,10 @@ class Source:
         if settings.slow and chance() < settings.slow:
             takes = chance() * 8
         if takes >= timeout:
-            SCHEDULER.block(timeout)
             if timeout > 0:  # else whoever asks was stopped on the way
-                worker.trouble()
+                # From now on, since whoever waits for it may give up in the very moment in which it ends.
+                worker.trouble(timeout)
+            SCHEDULER.block(timeout)
             raise world.copy.errors.AccessFailed("no answer in time", transient=True)
         if takes > 0.5:
             worker.trouble(takes)
