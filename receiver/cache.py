@@ -10,7 +10,6 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -21,13 +20,12 @@ from .hearing import Events, Hearing
 from .hooks import at_exit, at_fork
 from .instance import Instance
 from .knowledge import Knowledge
-from .leaving import Leaving
 from .live import LiveEntry
 from .masters import in_a_master
 from .names import SecretName
 from .otel import Instruments
+from .presence import Presence
 from .registry import Registry
-from .roster import Roster
 from .rounds import UPSTREAM
 from .secret import Secret
 from .secret_manager import SecretManagerSource
@@ -40,11 +38,10 @@ from .upstream import Surroundings
 from .worker import LOADERS, Worker
 
 
-# Late: the fleet needs an extra, and the type is for readers only.
+# The type is for readers only.
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
-    from .fleet.member import Fleet
 
 #: Seconds between two safety reads of a container, where nothing else is said.
 BACKSTOP: Final = 3600.0
@@ -124,13 +121,12 @@ class SecretCache(Declares):
         self.project = project
         self._location = location
         self._environ = os.environ if environ is None else environ
-        self._instance = Instance(service=service, environ=self._environ)
-        self._hearing = Hearing(events, project, topic=topic, spread=spread)
-        self._fleet: Fleet | None = None
-        self._leaving = Leaving()
+        instance = Instance(service=service, environ=self._environ)
+        self._service = instance.service
+        hearing = Hearing(events, project, topic=topic, spread=spread)
         self._own_source = source is None
         self._source = source or SecretManagerSource()
-        self._clock, self._wall, self._jitter = clock, wall, jitter
+        self._clock = clock
         self._registry = Registry()
         #: Writes the log in this cache's name.
         self.instruments = Instruments(self._registry.all, wall=wall)
@@ -158,13 +154,17 @@ class SecretCache(Declares):
             begin=self._begin,
             joined=self._joined,
             alive=self._sign,
-            in_a_fleet=self._hearing.pulls,
+            in_a_fleet=hearing.pulls,
         )
-        self._roster = Roster(
-            self.voice,
-            member=lambda: self._worker.membership.member,
-            members=self._worker.membership.members,
-            entries=self._registry.all,
+        self._presence = Presence(
+            self,
+            instance=instance,
+            hearing=hearing,
+            registry=self._registry,
+            worker=self._worker,
+            clock=clock,
+            wall=wall,
+            jitter=jitter,
         )
         self._at_fork: list[Callable[[], None]] = []
         at_fork(self)
@@ -251,7 +251,7 @@ class SecretCache(Declares):
     @property
     def events(self) -> Events | None:
         """How this service hears of changes."""
-        return self._hearing.events
+        return self._presence.events
 
     @property
     def current(self) -> bool:
@@ -315,16 +315,12 @@ class SecretCache(Declares):
 
     def status(self) -> dict[str, Any]:
         """Say what this worker serves, and why; names, numbers and reasons, never a value."""
-        stats, now = self._worker.membership.stats(), self._clock()
+        now = self._clock()
         return {
             "project": self.project,
-            "service": self._instance.service,
-            "revision": self._instance.revision,
-            "instance": self._instance.id,
+            **self._presence.status(),
             "pid": os.getpid(),
             "mode": "frozen" if self._is_frozen() else "observing" if self._around.observe else "live",
-            "events": {"by": self._hearing.events, **(self._fleet.status() if self._fleet is not None else {})},
-            "workers": {"seen": stats.members, "lagging": stats.lagging},
             "entries": [describe(entry, now=now) for entry in self._registry.all()],
         }
 
@@ -334,22 +330,13 @@ class SecretCache(Declares):
 
     def close(self) -> None:
         """Leave the container and close what the cache opened. Values that are loaded stay readable."""
-        self._roster.stopping()
-        fleet, self._fleet = self._fleet, None
-        if fleet is not None:
-            fleet.leave()
-        self._worker.leave(stays=partial(self._container_stays, fleet))
-        if fleet is not None:
-            fleet.close()
+        self._presence.end()
         if self._own_source:
             self._source.close()
 
     def after_fork(self) -> None:
         """In a forked child, called by the interpreter: let go of what is the parent's. Memory only."""
-        if self._fleet is not None:
-            self._fleet.after_fork()
-        self._leaving = Leaving()
-        self._worker.after_fork()
+        self._presence.after_fork()
         self._source.after_fork()
         self._registry.after_fork()
         for group in self._groups.values():
@@ -370,54 +357,28 @@ class SecretCache(Declares):
         return LiveEntry(declaration, self._around, first_read=self._first_read, found=self._worker.share)
 
     def _key(self) -> str:
-        return "\n".join((self.project, self._instance.service, self._environ.get("SECRET_MANAGER_EMULATOR_HOST", "")))
+        return "\n".join((self.project, self._service, self._environ.get("SECRET_MANAGER_EMULATOR_HOST", "")))
 
     def _begin(self, directory: Path) -> None:
         at_exit(self)
-        self._instance.find(directory)
-        if self._hearing.pulls and not self._is_frozen():
-            self._fleet = self._fleet or self._hearing.fleet(
-                self,
-                whose=self._instance,
-                concerns=lambda name: bool(self._registry.concerned(name)),
-                tell=self._registry.tell,
-                call=self._worker.call,
-                clock=self._clock,
-                wall=self._wall,
-                jitter=self._jitter,
-            )
-            self._fleet.start(directory)
+        self._presence.begin(directory, hears=not self._is_frozen())
 
     def _joined(self) -> None:
-        self._leaving.watch()
         self.instruments.start()
-        self._roster.started()
+        self._presence.joined()
         if self._is_frozen():
             self.voice(
                 logging.WARNING, "frozen", f"nothing is refreshed in this process, because {FREEZE_VARIABLE} is set"
             )
 
-    def _container_stays(self, fleet: "Fleet | None", inhabited: Callable[[], bool]) -> bool:
-        # Who replaces this worker must know what it knows: a stale read may show it a version whose disabling this one
-        # acknowledged. First the subscription, then the directory, whose name for the instance leads to what could not
-        # be deleted.
-        return self._leaving.is_replaced(inhabited) or (fleet is not None and not fleet.delete())
-
     def _roll(self) -> list[str]:
         return self._worker.membership.members()
 
     def _sign(self) -> None:
-        self._roster.alive()
+        self._presence.alive()
 
     def _who(self) -> dict[str, Field]:
-        whose = self._instance
-        return {
-            "service": whose.service or None,
-            "revision": whose.revision or None,
-            "instance": whose.id or None,
-            "container": whose.token or None,
-            "member": self._worker.membership.member or None,
-        }
+        return self._presence.who()
 
     def _is_frozen(self) -> bool:
         return self._environ.get(FREEZE_VARIABLE, "").strip().lower() not in _OFF
@@ -436,8 +397,7 @@ class SecretCache(Declares):
         deadline = self._clock() + seconds
         if not master:
             self._worker.membership.join()
-            if self._fleet is not None:
-                self._fleet.wait(seconds / 2, strict=path == "start")
+            self._presence.wait(seconds / 2, strict=path == "start")
         self._heed_freeze(entries)
         each(
             entries,

@@ -226,7 +226,7 @@ class TestTrouble:
             cache.load()
             until(lambda: "fleet_trouble" in caplog.text, "it is said")
         secrets.add("KEY", "2")
-        cache._fleet._subscriptions.close()
+        cache._presence._fleet._subscriptions.close()
         monkeypatch.setenv("PUBSUB_EMULATOR_HOST", address)
         until(lambda: key.value == "2", "it follows")
 

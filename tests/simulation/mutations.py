@@ -202,7 +202,7 @@ FLEET: dict[str, list[Change]] = {
         ("fleet/member.py", "        left = [name for name in names if not self._delete(name)]", "        left = []")
     ],
     "takes the container's knowledge along where another worker follows": [
-        ("cache.py", "        return self._leaving.is_replaced(inhabited) or ", "        return ")
+        ("presence.py", "        return self._leaving.is_replaced(inhabited) or ", "        return ")
     ],
     "joins anew with what it began before it left": [
         ("worker.py", '_UNASKED: Final = frozenset({"pull", "sibling"})', "_UNASKED: Final = frozenset()")
