@@ -79,8 +79,8 @@ class Backlog:
         self.changed = threading.Condition()
         self.closed = False
         self.rules = rules or Rules()
-        # How many pulls wait: all are woken, as nobody knows which of them has room.
-        self.pulls = 0
+        # Whoever pushes waits for answers too, and is woken by this. It is called under the lock.
+        self.wake: Callable[[], None] = lambda: None
         self._clock = clock
         self._oldest = oldest
         self._bury = bury
@@ -102,7 +102,12 @@ class Backlog:
         """Tell whoever waits for messages that there will be none."""
         with self.changed:
             self.closed = True
-            self.changed.notify_all()
+            self.tell()
+
+    def tell(self) -> None:
+        """Let whoever waits for messages look again. Call it under `changed`."""
+        self.changed.notify_all()
+        self.wake()
 
     def put(self, message: Message, *, delay: float = 0.0) -> None:
         """Take in a message, to be handed out after `delay` seconds."""
@@ -160,7 +165,7 @@ class Backlog:
                 self._settle(number, entry.message)
             else:
                 entry.settled = True
-            self._make_room()
+            self.changed.notify_all()  # there is room for another
             return True
 
     def leased(self, lease: str) -> bool:
@@ -195,7 +200,7 @@ class Backlog:
                 return True
             entry.until = self._clock()
             self._move(number, entry.until + (self.rules.wait(attempt) if wait is None else wait))
-            self._make_room()
+            self.changed.notify_all()  # there is room for another
             return True
 
     def messages(self) -> tuple[list[Message], list[Message]]:
@@ -228,10 +233,6 @@ class Backlog:
             self._lines.setdefault(line, deque()).append(number)
         self._move(number, self._entries[number].due)
 
-    def _make_room(self) -> None:
-        if self.pulls:
-            self.changed.notify_all()
-
     def _spent(self, entry: _Entry) -> bool:
         return 0 < self.rules.attempts <= entry.attempt
 
@@ -249,7 +250,7 @@ class Backlog:
         entry.turn += 1
         if self._first(number, entry):
             heapq.heappush(self._due, (due, number, entry.turn))
-            self.changed.notify_all() if self.pulls else self.changed.notify()
+            self.tell()
 
     def _first(self, number: int, entry: _Entry) -> bool:
         return not entry.line or self._lines[entry.line][0] == number

@@ -1,11 +1,11 @@
 """One push: the request as Pub/Sub sends it, and what its answer means."""
 
 import base64
-import http.client
 import json
 import re
 import ssl
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,7 +24,46 @@ _RESERVED = frozenset(
     {"accept", "authorization", "connection", "content-length", "host", "transfer-encoding", "user-agent"}
 )
 
-Headers = Mapping[str, str | bytes]
+_UNSENDABLE = re.compile(r"[\x00-\x20\x7f]")
+
+_PORTS = {"http": 80, "https": 443}
+
+Headers = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the pushes of a URL go, and how each begins.
+
+    Args:
+        host: name or address.
+        port: number.
+        secure: for TLS, None for none.
+        head: the first lines of the request.
+    """
+
+    host: str
+    port: int
+    secure: ssl.SSLContext | None
+    head: str
+
+
+def target(url: str) -> Target:
+    """Read where a URL leads.
+
+    Raises:
+        ValueError: no request can be made of it.
+    """
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    if _UNSENDABLE.search(host + path) or not path.isascii():
+        raise ValueError("a request cannot name it")
+    named = f"[{host}]" if ":" in host else host.encode("idna").decode()
+    if port != _PORTS[parts.scheme]:
+        named = f"{named}:{port}"
+    secure = ssl.create_default_context() if parts.scheme == "https" else None
+    return Target(host, port, secure, f"POST {path} HTTP/1.1\r\nHost: {named}\r\n")
 
 
 def body(subscription: str, message: Message, *, attempt: int = 0) -> bytes:
@@ -61,19 +100,22 @@ def unwrapped(subscription: str, message: Message, *, write_metadata: bool) -> t
     """
     if not write_metadata:
         return message.data, {}
-    told = {name: value.encode() for name, value in message.attributes.items() if _is_header(name, value)}
-    told["x-goog-pubsub-subscription-name"] = subscription.encode()
-    told["x-goog-pubsub-message-id"] = message.id.encode()
-    told["x-goog-pubsub-publish-time"] = published(message.at).encode()
-    if message.ordering_key:
-        told["x-goog-pubsub-ordering-key"] = message.ordering_key.encode()
+    told = {name: value for name, value in message.attributes.items() if _is_header(name, value)}
+    told["x-goog-pubsub-subscription-name"] = subscription
+    told["x-goog-pubsub-message-id"] = message.id
+    told["x-goog-pubsub-publish-time"] = published(message.at)
+    if message.ordering_key and _is_value(message.ordering_key):
+        told["x-goog-pubsub-ordering-key"] = message.ordering_key
     return message.data, told
 
 
-def headers(content: bytes, token: str | None) -> dict[str, str]:
-    """The headers of every push, besides `Host`."""
-    sent = {"Content-Length": str(len(content)), "User-Agent": _USER_AGENT, "Accept": "application/json"}
-    return sent if token is None else {**sent, "Authorization": f"Bearer {token}"}
+def request(where: Target, content: bytes, told: Headers, *, token: str | None) -> bytes:
+    """A push as it is sent."""
+    sent = {"Content-Length": str(len(content)), "User-Agent": _USER_AGENT, "Accept": "application/json", **told}
+    if token is not None:
+        sent["Authorization"] = f"Bearer {token}"
+    lines = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
+    return f"{where.head}{lines}\r\n".encode() + content
 
 
 def _is_header(name: str, value: str) -> bool:
@@ -81,33 +123,9 @@ def _is_header(name: str, value: str) -> bool:
         _HEADER.fullmatch(name)
         and name.lower() not in _RESERVED
         and not name.lower().startswith("x-goog-pubsub-")
-        and not any(character in "\r\n\0" for character in value)
+        and _is_value(value)
     )
 
 
-def connection(url: str, timeout: float) -> http.client.HTTPConnection:
-    """A connection to an endpoint, not opened yet; each wait on it ends after `timeout` seconds."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if parts.scheme == "https":
-        return http.client.HTTPSConnection(host, parts.port, timeout=timeout, context=ssl.create_default_context())
-    return http.client.HTTPConnection(host, parts.port, timeout=timeout)
-
-
-def send(opened: http.client.HTTPConnection, url: str, content: bytes, sent: Headers) -> None:
-    """Send a push on a connection of its own.
-
-    Raises:
-        OSError: no connection.
-        ValueError: the URL cannot be written into a request.
-    """
-    parts = urlsplit(url)
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    # In one write, since each is a good part of what a push costs: the library writes the headers, then the body.
-    written: list[bytes] = []
-    opened.send, send_all = written.append, opened.send  # type: ignore[method-assign, assignment]
-    opened.putrequest("POST", target, skip_accept_encoding=True)
-    for name, value in sent.items():
-        opened.putheader(name, value)
-    opened.endheaders(content)
-    send_all(b"".join(written))
+def _is_value(value: str) -> bool:
+    return not any(character in "\r\n\0" for character in value)

@@ -174,17 +174,13 @@ def _wait(
     """Lease what is due, or wait for it; none where the time is up or the caller has gone."""
     backlog = subscription.backlog
     with backlog.changed:
-        backlog.pulls += 1
-        try:
-            while not (gone.is_set() or backlog.closed or subscription.message.detached):
-                most = room()
-                if most > 0 and (leases := backlog.take(most, seconds)):
-                    return leases
-                left = until - time.monotonic()
-                if left <= 0:
-                    break
-                due = backlog.due_in() if most > 0 else None
-                backlog.changed.wait(left if due is None else min(due, left))
-        finally:
-            backlog.pulls -= 1
+        while not (gone.is_set() or backlog.closed or subscription.message.detached):
+            most = room()
+            if most > 0 and (leases := backlog.take(most, seconds)):
+                return leases
+            left = until - time.monotonic()
+            if left <= 0:
+                break
+            due = backlog.due_in() if most > 0 else None
+            backlog.changed.wait(left if due is None else min(due, left))
     return []

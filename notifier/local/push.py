@@ -1,18 +1,18 @@
-"""Push: the threads that carry a subscription's messages to its endpoint, at once and several at a time."""
+"""Push: the thread that carries a subscription's messages to its endpoint, at once and several at a time."""
 
-import contextlib
-import http.client
-import socket
+import functools
+import math
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from . import delivery
+from . import delivery, exchange
 from .backlog import Backlog
 from .fault_plan import PushFault
 from .messages import Lease
-from .push_pace import MOST, Pace
+from .push_pace import Pace
+from .turns import Steps, Turns
 
 
 # Without a retry policy a refused message comes again after 100 ms, then after twice that and so on up to a minute
@@ -75,10 +75,17 @@ class PushAttempt:
         return self.status in delivery.ACKNOWLEDGING
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Push:
+    endpoint: Endpoint
+    lease: Lease
+    began: float
+
+
 class Pusher:
     """Push the messages of one backlog to its endpoint, each as soon as it is due and the pace allows it.
 
-    Threads are made as they are needed, and wait for more until `close`.
+    One thread carries all requests; it is made when there is first an endpoint, and ends with `close`.
 
     Args:
         subscription: full name.
@@ -103,123 +110,100 @@ class Pusher:
         self._pace = pace
         self._fault = fault
         self._endpoint: Endpoint | None = None
-        self._busy = 0
-        self._idle = 0
-        self._threads: list[threading.Thread] = []
-        self._open: set[http.client.HTTPConnection] = set()
+        # Reading the certificates that TLS trusts takes longer than a push.
+        self._target = functools.lru_cache(maxsize=1)(delivery.target)
+        self._thread: threading.Thread | None = None
+        self._asleep = False
 
     def aim(self, endpoint: Endpoint | None) -> None:
         """Push to this endpoint from now on; None pauses. Requests under way go on."""
         with self._backlog.changed:
             self._endpoint = endpoint
-            if endpoint is not None and not self._threads:
-                self._grow()
-            self._backlog.changed.notify_all()
+            if endpoint is not None and self._thread is None and not self._backlog.closed:
+                self._turns: Turns[_Push, int | None] = Turns()
+                self._backlog.wake = self._wake
+                self._thread = threading.Thread(target=self._work, name="local-push", daemon=True)
+                self._thread.start()
+            self._backlog.tell()
 
     def close(self, deadline: float) -> None:
         """End: what waits stays, requests under way are cut off. Returns by `deadline` (monotonic)."""
         self._backlog.close()
-        with self._backlog.changed:
-            under_way = list(self._open)
-        for opened in under_way:
-            _cut(opened)
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+        if self._thread is not None:
+            self._thread.join(max(0.0, deadline - time.monotonic()))
 
-    def _grow(self) -> None:
-        number = len(self._threads) + 1
-        thread = threading.Thread(target=self._work, name=f"local-push-{number}", daemon=True)
-        self._threads.append(thread)
-        thread.start()
+    def _wake(self) -> None:
+        if self._asleep:
+            self._asleep = False
+            self._turns.wake()
 
     def _work(self) -> None:
-        while (job := self._next()) is not None:
-            self._push(*job)
+        with self._turns:
+            while not self._backlog.closed:
+                while isinstance(found := self._next(), _Push):
+                    self._turns.begin(found, self._send(found), found.endpoint.timeout)
+                self._settle(self._turns.wait(found))
 
-    def _next(self) -> tuple[Endpoint, Lease] | None:
-        """Wait for a message that is due and lease it; None when it is time to end."""
-        changed = self._backlog.changed
-        with changed:
-            self._idle += 1
-            try:
-                while not self._backlog.closed:
-                    wait, endpoint = self._wait(), self._endpoint
-                    if endpoint is not None and wait == 0.0:
-                        (lease,) = self._backlog.take(1, endpoint.timeout + _MARGIN)
-                        self._busy += 1
-                        return endpoint, lease
-                    changed.wait(None if endpoint is None else wait)
-                return None
-            finally:
-                self._idle -= 1
-                self._hand_over()
-
-    def _wait(self) -> float | None:
-        """Seconds until something may go out; None where only a change can say."""
-        due = self._backlog.due_in()
-        # Who is done with a push looks again by itself.
-        return None if due is None or self._busy >= self._pace.window else max(due, self._pace.pause())
-
-    def _hand_over(self) -> None:
-        """See to it that somebody waits for the next message while this thread is busy."""
-        if self._backlog.closed or self._busy >= self._pace.window:
-            return
-        if self._idle:
-            self._backlog.changed.notify()
-        elif len(self._threads) < MOST:
-            self._grow()
-
-    def _push(self, endpoint: Endpoint, lease: Lease) -> None:
-        began = time.monotonic()
-        status = self._status(endpoint, lease)
-        attempt = PushAttempt(self._subscription, lease.message.id, lease.attempt, status, time.monotonic() - began)
+    def _next(self) -> _Push | float:
+        """Lease a message that is due, as far as the pace allows; else the seconds to wait for one, or for `_wake`."""
         with self._backlog.changed:
-            self._busy -= 1
-            if attempt.acknowledged:
-                self._pace.acknowledged(attempt.seconds)
-                self._backlog.acknowledge(lease.id)
-            else:
-                self._pace.refused()
-                self._backlog.refuse(lease.id, endpoint.wait(lease.attempt))
-        self._done(attempt)
+            if self._backlog.closed:
+                return 0.0
+            endpoint, wait = self._endpoint, math.inf
+            if endpoint is not None and len(self._turns) < self._pace.window:
+                pause = self._pace.pause()
+                # One at a time: those of an ordering key would else come together.
+                if pause == 0.0 and (leases := self._backlog.take(1, endpoint.timeout + _MARGIN)):
+                    return _Push(endpoint, leases[0], time.monotonic())
+                due = self._backlog.due_in()
+                wait = math.inf if due is None else max(due, pause)
+            self._asleep = True
+            return wait
 
-    def _content(self, endpoint: Endpoint, lease: Lease) -> tuple[bytes, delivery.Headers]:
-        if endpoint.unwrapped:
-            return delivery.unwrapped(self._subscription, lease.message, write_metadata=endpoint.write_metadata)
-        return delivery.wrapped(self._subscription, lease.message, attempt=lease.attempt if endpoint.counted else 0)
+    def _settle(self, ended: list[tuple[_Push, int | None]]) -> None:
+        if not ended:
+            return
+        attempts = []
+        with self._backlog.changed:
+            for push, status in ended:
+                lease, seconds = push.lease, time.monotonic() - push.began
+                attempt = PushAttempt(self._subscription, lease.message.id, lease.attempt, status, seconds)
+                if attempt.acknowledged:
+                    self._pace.acknowledged(seconds)
+                    self._backlog.acknowledge(lease.id)
+                else:
+                    self._pace.refused()
+                    self._backlog.refuse(lease.id, push.endpoint.wait(lease.attempt))
+                attempts.append(attempt)
+        for attempt in attempts:
+            self._done(attempt)
 
-    def _status(self, endpoint: Endpoint, lease: Lease) -> int | None:
+    def _send(self, push: _Push) -> Steps[int | None]:
+        """Send a push, and return the status of its answer; None where there is none."""
+        endpoint, lease = push.endpoint, push.lease
         fault = self._fault(self._subscription, lease.message.id, lease.attempt)
         if fault is PushFault.DOWN:
             return None
-        # A connection each: workers behind one port then share the pushes as they would in the cloud.
-        opened = delivery.connection(endpoint.url, endpoint.timeout)
         try:
-            opened.connect()
-            with self._backlog.changed:
-                if self._backlog.closed:
+            target = self._target(endpoint.url)
+            # A connection each: workers behind one port then share the pushes as they would in the cloud.
+            with (yield from exchange.connect(target.host, target.port, target.secure)) as opened:
+                if fault is PushFault.DROP_BEFORE:
                     return None
-                self._open.add(opened)
-            if fault is PushFault.DROP_BEFORE:
-                return None
-            content, told = self._content(endpoint, lease)
-            token = endpoint.token() if endpoint.token else None
-            delivery.send(opened, endpoint.url, content, {**delivery.headers(content, token), **told})
-            if fault is PushFault.DROP_AFTER:
-                return None
-            status = opened.getresponse().status
-        except (OSError, http.client.HTTPException, ValueError):
+                yield from exchange.send(opened, self._request(target, endpoint, lease))
+                if fault is PushFault.DROP_AFTER:
+                    return None
+                status = yield from exchange.status(opened)
+        except (OSError, ValueError):
             return None  # not reachable, not HTTP, or a URL that cannot be written into a request
+        return None if fault is PushFault.LOSE_ANSWER else status
+
+    def _request(self, target: delivery.Target, endpoint: Endpoint, lease: Lease) -> bytes:
+        if endpoint.unwrapped:
+            content, told = delivery.unwrapped(
+                self._subscription, lease.message, write_metadata=endpoint.write_metadata
+            )
         else:
-            return None if fault is PushFault.LOSE_ANSWER else status
-        finally:
-            with self._backlog.changed:
-                self._open.discard(opened)
-            opened.close()
-
-
-def _cut(opened: http.client.HTTPConnection) -> None:
-    sock = opened.sock
-    if sock is not None:
-        with contextlib.suppress(OSError):
-            sock.shutdown(socket.SHUT_RDWR)
+            attempt = lease.attempt if endpoint.counted else 0
+            content, told = delivery.wrapped(self._subscription, lease.message, attempt=attempt)
+        return delivery.request(target, content, told, token=endpoint.token() if endpoint.token else None)

@@ -171,7 +171,7 @@ class Subscription:
         self._pusher.aim(None)
         with self.backlog.changed:
             self.backlog.replace((), ())
-            self.backlog.changed.notify_all()
+            self.backlog.tell()
 
     def seek(self, waiting: Callable[[Message], bool], more: Iterable[Message]) -> None:
         """Take messages as not acknowledged where `waiting` says so, and as acknowledged else.
@@ -195,7 +195,7 @@ class Subscription:
     def look_again(self) -> None:
         """Let whoever waits look at the clock: it has been moved."""
         with self.backlog.changed:
-            self.backlog.changed.notify_all()
+            self.backlog.tell()
 
     def close(self, deadline: float) -> None:
         """End pushing by `deadline` (monotonic)."""

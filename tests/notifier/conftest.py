@@ -1,7 +1,12 @@
 """A local cloud of its own for each test, and an endpoint that can be told how to answer."""
 
+import contextlib
 import json
+import math
+import re
+import socket
 import threading
+import time
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -96,6 +101,81 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
+NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"
+
+
+class Wire:
+    """An endpoint that answers each request with bytes, and keeps the connection until the other side ends it."""
+
+    def __init__(self, answers, *, secure=None, rest=NO_CONTENT):
+        self.requests = []
+        self._answers = list(answers)
+        self._rest = rest
+        self._secure = secure
+        self._ended = threading.Event()
+        self._listening = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.url = f"http{'s' if secure else ''}://127.0.0.1:{self._listening.getsockname()[1]}/push"
+        self._open = []
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    def _accept(self):
+        while True:
+            connection, _ = self._listening.accept()
+            if self._ended.is_set():
+                connection.close()
+                return
+            self._open.append(connection)
+            self._threads.append(threading.Thread(target=self._serve, args=(connection,)))
+            self._threads[-1].start()
+
+    def _serve(self, connection):
+        with connection:
+            connection.settimeout(10.0)
+            try:
+                if self._secure is None:
+                    self._answer(connection)
+                else:
+                    with self._secure.wrap_socket(connection, server_side=True) as wrapped:
+                        self._answer(wrapped)
+            except OSError:
+                pass  # the other side has gone
+
+    def _answer(self, connection):
+        self.requests.append(_read(connection))
+        answer = self._answers.pop(0) if self._answers else self._rest
+        for part in answer if isinstance(answer, list) else [answer]:
+            if part is None:
+                return
+            connection.sendall(part)
+            time.sleep(0.005 if isinstance(answer, list) else 0.0)
+        connection.recv(1)
+
+    def close(self):
+        self._ended.set()
+        socket.create_connection(self._listening.getsockname()).close()
+        self._threads[0].join(10)
+        self._listening.close()
+        for connection in self._open:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(10)
+
+
+def _read(connection):
+    """One request as it came."""
+    request, ends = b"", math.inf
+    while len(request) < ends:
+        part = connection.recv(65536)
+        if not part:
+            raise ConnectionError("the other side has gone")
+        request += part
+        if ends == math.inf and (head := re.match(rb"(?is).*?content-length: (\d+).*?\r\n\r\n", request)):
+            ends = head.end() + int(head[1])
+    return request
+
+
 class Wall:
     """Wall time that a test moves."""
 
@@ -127,3 +207,29 @@ def endpoint():
     serving = Endpoint()
     yield serving
     serving.close()
+
+
+@pytest.fixture
+def wire():
+    opened = []
+
+    def make(*answers, **how):
+        opened.append(Wire(answers, **how))
+        return opened[-1]
+
+    yield make
+    for one in opened:
+        one.close()
+
+
+@pytest.fixture
+def pushed():
+    """Pushes one message from a cloud to a URL, and returns the statuses of its first `count` pushes."""
+
+    def push(cloud, url, *, count=1, data=b"x", **how):
+        cloud.push_to(url, topic="news", backoff=(0.0, 0.0), **how)
+        cloud.pubsub.publish(cloud.topic("news"), data, {})
+        assert cloud.pubsub.wait_for_pushes(lambda pushes: len(pushes) >= count, timeout=8)
+        return [push.status for push in cloud.pubsub.pushes()][:count]
+
+    return push
