@@ -2,6 +2,7 @@
 
 A seat is a record lock, which ends with its process, whatever ends it. A process that is merely stopped keeps its
 lock, so holders also give a sign each time they are asked for; who sees none for `SILENT` seconds takes the next seat.
+Who did not run for a while itself starts to count anew: a container without CPU stops everybody in it.
 Two leaders at once do no harm: each hears for everybody.
 """
 
@@ -17,6 +18,8 @@ from .rules import SEATS, SILENT
 
 
 _PREFIX: Final = "seat-"
+#: Seconds between two looks of a process after which it did not run: they are a quarter of a second apart.
+_STOPPED: Final = SILENT / 2
 
 
 class Seats:
@@ -33,6 +36,7 @@ class Seats:
         self._held: tuple[int, ExitStack] | None = None
         # When this process first saw the sign that each holder gave last.
         self._signs: dict[int, tuple[int, float]] = {}
+        self._looked = clock()
         #: Whether nobody had held a seat before this process took one.
         self.newborn = not self._path(0).exists()
 
@@ -47,6 +51,9 @@ class Seats:
         Raises:
             OSError: the directory cannot be used.
         """
+        before, self._looked = self._looked, self._clock()
+        if self._looked - before > _STOPPED:
+            self._signs.clear()
         for seat in range(SEATS):
             if self._held is not None and self._held[0] == seat:
                 break

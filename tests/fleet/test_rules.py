@@ -96,6 +96,18 @@ class TestSeats:
         for one in made:
             one.release()
 
+    @pytest.fixture
+    def passes(self, clock):
+        """Let seconds pass, in which some look as they do: four times a second."""
+
+        def passes(seconds, *looking):
+            for _ in range(int(4 * seconds)):
+                clock.now += 0.25
+                for seats in looking:
+                    seats.claim()
+
+        return passes
+
     def test_one_leads(self, sit):
         """The first takes the first seat, and the others wait."""
         first, second = sit(), sit()
@@ -119,23 +131,25 @@ class TestSeats:
 
         assert (True, False) == (first.newborn, second.newborn)
 
-    def test_a_silent_leader_is_stood_in_for(self, sit, clock):
+    def test_a_silent_leader_is_stood_in_for(self, sit, passes):
         """Who holds the lock and says nothing for three seconds has somebody beside it, until it speaks again."""
         first, second, third = sit(), sit(), sit()
         first.claim()
         assert (None, None) == (second.claim(), third.claim())
-        clock.now += rules.SILENT + 0.1
+        passes(rules.SILENT, second, third)
+        assert (None, None) == (second.claim(), third.claim())
+        passes(0.25, second, third)
 
         assert (1, None) == (second.claim(), third.claim())
         assert 0 == first.claim()
         assert (None, None) == (second.claim(), third.claim())
 
-    def test_a_stand_in_moves_up(self, sit, clock):
+    def test_a_stand_in_moves_up(self, sit, passes):
         """When the stopped leader is killed, its stand-in takes its seat."""
         first, second = sit(), sit()
         first.claim()
         second.claim()
-        clock.now += rules.SILENT + 0.1
+        passes(rules.SILENT + 0.25, second)
         assert 1 == second.claim()
         first.release()
 
@@ -146,6 +160,17 @@ class TestSeats:
         first, second = sit(), sit()
         first.claim()
         clock.now += 100
+
+        assert None is second.claim()
+
+    def test_who_did_not_run_itself_stands_in_for_nobody(self, sit, clock, passes):
+        """A container without CPU stops all its workers: whoever runs first again waits for the leader's sign."""
+        first, second = sit(), sit()
+        first.claim()
+        passes(1.0, first, second)
+        clock.now += 100
+        assert None is second.claim()
+        passes(1.0, first, second)
 
         assert None is second.claim()
 
