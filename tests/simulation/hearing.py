@@ -131,8 +131,14 @@ class Hearing:
         """What a worker's status says of who leads, and is not so; asked in that worker."""
         if not (self.world.settings.pulls and worker.joined):
             return None
-        says, leads = worker.heap.cache.status()["events"].get("leads"), worker in self.leaders(worker.instance)
+        says, leads = self._leads(worker)
+        if says != leads:  # it may be between the two steps of taking a seat, or of leaving one
+            SCHEDULER.block(MOMENT)
+            says, leads = self._leads(worker)
         return f"{worker.name} says that it leads: {says}, and it is {leads}" if says != leads else None
+
+    def _leads(self, worker: "Worker") -> tuple[bool, bool]:
+        return worker.heap.cache.status()["events"].get("leads"), worker in self.leaders(worker.instance)
 
     def passed_over(self, instance: "Instance", event: Event) -> bool:
         """Whether an event may have passed an instance over, so that its safety read finds what it said."""

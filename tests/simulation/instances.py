@@ -92,7 +92,9 @@ class Instance:
         """As a platform does that needs it no more: every worker is told to end."""
         self.ending = True
         for worker in list(self.workers):
-            if not worker.leaving:
+            if worker.leaving:
+                worker.order()  # a server's master tells all that it has
+            else:
                 worker.run(worker.leave, name="leave")
         SCHEDULER.at(SCHEDULER.now + 3 * GRACE, self.crash)
 

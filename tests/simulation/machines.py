@@ -185,9 +185,8 @@ class Worker(Process):
             ordered: whether it was told to by a signal; else it has had its share of requests.
         """
         self.leaving, self.ready = True, False
-        handler = self.handlers.get(signal.SIGTERM)
-        if ordered and handler is not None:
-            handler(signal.SIGTERM, None)
+        if ordered:
+            self.order()
         for _ in range(100):
             if self.holding <= 1:  # this thread's
                 break
@@ -208,6 +207,12 @@ class Worker(Process):
             self.instance.done.clear()
         self.has_left = True
         self.die()
+
+    def order(self) -> None:
+        """SIGTERM."""
+        handler = self.handlers.get(signal.SIGTERM)
+        if handler is not None:
+            handler(signal.SIGTERM, None)
 
     def _is_followed(self, *, ordered: bool) -> bool:
         """Whether gunicorn shows that another worker comes after this one."""
