@@ -110,7 +110,7 @@ class Service:
         def one(_: int) -> dict | None:
             try:
                 return self.get(hold=hold, timeout=timeout)
-            except OSError:
+            except (OSError, http.client.HTTPException):  # its process has ended
                 return None
 
         with ThreadPoolExecutor(self.workers) as pool:
