@@ -326,12 +326,14 @@ class LiveEntry:
             self.report.would = number
             self._say(number, before, path, observed=True)
             return Adopted(adopt.held)
-        # In a forked child what it inherited may be of the same number and another life.
-        changed = before is not None and (self.loaded or before != number or self.last_good not in (None, held))
-        self._adopted = number, _digest(payloads[number])
+        # In a forked child what the parent served, or served until that was revoked, may be of the same number and of
+        # another life.
+        differs = self._differs(number, payloads[number])
+        changed = before is not None and (self.loaded or before != number or differs)
         served = (self._served[1] or self.last_good) if self._state.current else None
         self._supply.replaced(served, number, self.knowledge, deadline=deadline)
         self._serve(held, changed=changed, path=path)
+        self._adopted = number, _digest(payloads[number])
         self._say(number, before, path)
         self.callbacks.changed()
         return Adopted(adopt.held)

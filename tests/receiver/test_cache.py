@@ -606,6 +606,24 @@ def test_a_child_does_not_serve_what_was_revoked_when_reads_are_to_raise(cache, 
     assert ("two", [2]) == (key.value, heard)
 
 
+def test_a_child_tells_its_callbacks_of_the_value_that_follows_a_revocation(cache, source):
+    """Forked while reads raise, it finds the secret created anew: the number is the same, the value is another."""
+    key, heard = cache.secret("API_KEY", on_revoked="raise"), []
+    key.on_change(lambda held: heard.append((held.version, held.value)))
+    cache.load()
+    source.disable("API_KEY", 1)
+    push(source, cache)
+    cache.after_fork()
+    source.delete("API_KEY")
+    source.add("API_KEY", "another")
+    push(source, cache)
+
+    value = key.value
+    cache._registry.all()[0].callbacks.wait(time.monotonic() + WAIT)
+
+    assert ("another", [(1, "another")]) == (value, heard)
+
+
 def test_a_child_waits_as_its_parent_does_while_a_secret_is_created_anew(cache, source):
     """Between a creation and its first version the value from before stays, in a process that forks then too."""
     key = cache.secret("API_KEY", on_revoked="raise")
