@@ -381,6 +381,23 @@ def test_a_fixed_number_never_moves():
     assert 1 == entry.held.number
 
 
+@pytest.mark.promise("one fetch")
+@pytest.mark.parametrize("pin", ["live", 2])
+def test_a_number_that_is_not_there_is_asked_for_once(pin):
+    """Pinned before it is added, or an alias's of a life that is over: no news, no second question; the ADD is news."""
+    model = with_versions("enabled")
+    model.aliases["live"] = 2
+    known = Knowledge.whole_alias_map({"live": 2}, model.tick())
+
+    entry, rest = drive(Entry(pin=pin, knowledge=known), Asked(), model)
+
+    assert (Verdict.NONE_USABLE, ["2"]) == (rest.verdict, model.accesses)
+
+    entry, _ = refreshed(entry, model.add(), model)
+
+    assert 2 == entry.held.number
+
+
 def test_when_none_is_usable_the_verdict_says_so():
     """With every version disabled the entry rests at "none usable", the last good one still held."""
     model = with_versions("enabled")

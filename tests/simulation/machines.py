@@ -66,6 +66,7 @@ class Worker(Process):
         self.started = SCHEDULER.now
         self.trouble_at = -1e9  # when an access failed, or lied
         self.troubles = 0
+        self.asked: dict[str, list[float]] = {}  # what it asked for, and when
         self.waited_until = -1e9  # how long what a request waited for in vain may take yet
         self.pushes: dict[Any, None] = {}
         self.holding = 0  # how many requests and the like of it give its instance CPU
@@ -263,6 +264,8 @@ class Worker(Process):
             self.frozen, self.freezes = True, self.freezes + 1
             self.instance.orderly = self.instance.orderly and not (self.stopped and self.instance.ending)
         elif self.frozen and not frozen:
+            if self.flying:  # the time that it had for an access is over
+                self.trouble()
             SCHEDULER.thaw(self)
 
     def fork(self, name: str) -> "Worker":

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from .world import World
 
 
+#: So often within so many seconds a worker asks for the same at most: for each event that comes, say.
+AGAIN, WHILE = 40, 5.0
+
+
 class Source:
     """The `SecretSource` of every worker."""
 
@@ -24,6 +28,7 @@ class Source:
             raise Broken(
                 f"{worker.name} has {worker.flying} accesses under way for {len(world.settings.entries)} entry"
             )
+        self._once(worker, version)
         world.accesses += 1
         deadline = SCHEDULER.now + timeout
         try:
@@ -44,6 +49,13 @@ class Source:
         names = world.copy.names
         full = names.VersionName(names.SecretName(NUMBER, name.secret), found.number)
         return world.copy.source.Payload(full, found.payload)
+
+    def _once(self, worker: Worker, version: str) -> None:
+        """Nobody asks the same in a circle, while one answer has to do."""
+        asked = worker.asked.setdefault(version, [])
+        asked.append(SCHEDULER.now)
+        if len(asked) > AGAIN and asked.pop(0) > SCHEDULER.now - WHILE:
+            raise Broken(f"{worker.name} has asked for {version} {AGAIN} times in {WHILE:g} s")
 
     def _travel(self, worker: Worker, timeout: float) -> None:
         """One way, or a failure."""
