@@ -16,6 +16,7 @@ _CALM = {
 _PULLING = {"events": "pull", **_AWAKE, **_CALM}
 
 _TWO = {"latest": {}, "alias": {"pin": "live", "type": "text"}}
+_RAISES = {"latest": {"on_revoked": "raise"}}
 
 #: Where a process is forked, at whatever it is about.
 _FORKS = Where(faults=("fork", "fork", "kill"))
@@ -28,6 +29,15 @@ _BORN_BEFORE = Where(
 )
 #: Where who hears for its instance is cut off.
 _BREAKS = Where({"events": "pull", **_AWAKE}, faults=["break"])
+
+#: Where what was added before the leader's end is not delivered, and Pub/Sub takes long to answer the next one.
+_TAKES_OVER = Where(
+    {**_PULLING, "workers": (2, 3), "tick": 1.0, "delay": 3.0, "latency": 0.05, "pubsub_latency": 1.5},
+    changes=["rotate"],
+    faults=["kill_the_leader"],
+    pauses=[10.0],
+)
+_SLOW_START = {**_PULLING, "preload": False, "retained": False, "pubsub_latency": 1.5}
 
 #: By the mutation's name; the others show in any world, in worlds with forks, or in worlds that pull.
 _WHERE: dict[str, Where] = {
@@ -97,6 +107,22 @@ _WHERE: dict[str, Where] = {
         faults=[],
         pauses=[0.1, 60.0],
     ),
+    # All versions are disabled when somebody reads first, and an older one is enabled again.
+    "a first read in vain outlasts its reason": Where(
+        {**_AWAKE, **_CALM, "eager": False, "preload": False, "events": "push", "lead": 2, "workers": 1},
+        changes=["disable", "disable", "enable"],
+        faults=[],
+    ),
+    # Of a re-creation the ADD alone comes, again and again, and Secret Manager fails.
+    "takes a failure for an answer to what looks like a new life": Where(
+        {**_AWAKE, **_CALM, "failing": 0.3, "dropped": 0.3, "doubled": 0.3, "delay": 0.1, "events": "push"},
+        changes=["delete", "add"],
+        faults=[],
+    ),
+    # The secret is deleted, and a child has only what its parent served.
+    "serves what was revoked in a forked child": Where(
+        {**_AWAKE, **_CALM, "entries": _RAISES}, changes=["delete"], faults=["fork"]
+    ),
     # A child is forked after a change of which nobody has heard yet.
     "keeps the parent's value in a forked child": Where(
         {**_AWAKE, **_CALM, "delay": 3.0}, changes=["rotate"], faults=["fork"]
@@ -151,12 +177,12 @@ _WHERE: dict[str, Where] = {
     "nobody stands in for a stopped leader": Where(
         {**_PULLING, "workers": (2, 3)}, faults=["kill_the_leader"], pauses=[10.0]
     ),
-    # What was added before the leader's end is not delivered, and Pub/Sub takes long to answer the next one.
-    "does not look for what was missed where it takes over": Where(
-        {**_PULLING, "workers": (2, 3), "tick": 1.0, "delay": 3.0, "latency": 0.05, "pubsub_latency": 1.5},
-        changes=["rotate"],
-        faults=["kill_the_leader"],
-        pauses=[10.0],
+    "takes itself for the first leader where another one was": _TAKES_OVER,
+    "does not look for what was missed where it takes over": _TAKES_OVER,
+    # The topic keeps nothing of what is published before there is a subscription, and it takes Pub/Sub long to make.
+    "reads before anybody hears": Where(_SLOW_START, changes=["add"], faults=["restart"], pauses=[1.0]),
+    "does not say that it has read before anybody heard": Where(
+        {**_SLOW_START, "pubsub_failing": 0.5}, changes=["add"], faults=["restart"], pauses=[1.0]
     ),
     # Somebody deletes the subscription, and the topic keeps nothing of what is published until there is another one.
     "does not look for what was missed where it subscribes anew": Where(

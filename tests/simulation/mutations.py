@@ -11,10 +11,18 @@ MUTATIONS: dict[str, list[Change]] = {
     "reads latest after an event": [
         (
             "plan.py",
-            "    return Access(str(number), entry.knowledge.boundary.stamp, pause, suspect, entry.knowledge.word(number))",
-            '    asked = str(number) if suspect or entry.climb or entry.pin != LATEST or not entry.held else "latest"\n'
-            "    return Access(asked, entry.knowledge.boundary.stamp, pause, suspect, entry.knowledge.word(number))",
-        )
+            "    return entry, _access(entry, number, pause=pause)\n",
+            "    if entry.held is None or entry.climbed or entry.pin != LATEST:\n"
+            "        return entry, _access(entry, number, pause=pause)\n"
+            '    return entry._replace(climbed=True), Access("latest", entry.knowledge.boundary.stamp)\n',
+        ),
+        (
+            "learning.py",
+            "    lower = entry.held is not None and found.number < entry.held.number\n",
+            "    if entry.climbed:\n"
+            "        return entry._replace(knowledge=Knowledge.version(found.number, found.began, usable=True))\n"
+            "    lower = entry.held is not None and found.number < entry.held.number\n",
+        ),
     ],
     "acknowledges before it applies": [
         ("container.py", "        confirmed: Confirmations = relay.wait(deadline)", "        confirmed = Confirmations()\n        relay.close()")
@@ -82,7 +90,7 @@ MUTATIONS: dict[str, list[Change]] = {
         ("live.py", "    def tell(self, news: Knowledge) -> None:\n", "    def tell(self, news: Knowledge) -> None:\n        if self._flight is not None:\n            return\n")
     ],
     "waits for a silent sibling without end": [
-        ("relay.py", "        elif now - peer.heard_at >= self._timeout:", "        elif now - peer.heard_at >= 60 * self._timeout:")
+        ("relay.py", "        self._timeout = timeout\n", "        self._timeout = 60 * timeout\n")
     ],
     "acknowledges what failed": [
         ("spread.py", "    return rest.verdict is Verdict.FAILED and rest.transient", "    return False"),
@@ -124,6 +132,12 @@ MUTATIONS: dict[str, list[Change]] = {
     "a request waits for each of its reasons": [
         ("worker.py", "        patience = until - self._clock()", "        patience = CATCH_UP")
     ],
+    "a first read in vain outlasts its reason": [
+        ("learning.py", "                knowledge=_afresh(entry.knowledge, now) if read and entry.held is None else entry.knowledge,\n", "")
+    ],
+    "takes a failure for an answer to what looks like a new life": [
+        ("learning.py", "            entry = entry._replace(failure=happened, owed=owed)\n", "            entry = entry._replace(failure=happened, owed=owed, suspect=None)\n")
+    ],
 }  # fmt: skip
 
 #: Of forks and of the fleet: tried in worlds with masters, or that pull.
@@ -133,6 +147,9 @@ INHERITED: dict[str, list[Change]] = {
     ],
     "keeps the parent's value in a forked child": [
         ("live.py", "            self.last_good = make_cold(self.handle) or self.last_good\n            self.loaded = False\n", "            pass\n")
+    ],
+    "serves what was revoked in a forked child": [
+        ("live.py", "        return self.loaded or (self.last_good is not None and not waits(self._state, self._around.wall()))", "        return self.loaded")
     ],
     "keeps the parent's refresh in a forked child": [
         ("live.py", "        self._lock = threading.Lock()\n        self._flight = None\n        self.callbacks", "        self._lock = threading.Lock()\n        self.callbacks")
@@ -176,6 +193,12 @@ FLEET: dict[str, list[Change]] = {
     ],
     "reads before anybody hears": [
         ("fleet/member.py", "        while not self.hearing:\n", "        while False:\n")
+    ],
+    "does not say that it has read before anybody heard": [
+        ("fleet/member.py", "                    self._touch(_UNHEARD)\n", "                    pass\n")
+    ],
+    "takes itself for the first leader where another one was": [
+        ("fleet/seats.py", "            self.newborn = False  # two that start at once find none, and one of them is the first\n", "")
     ],
     "does not look for what was missed where it takes over": [
         ("fleet/term.py", "        if not self._newborn:\n", "        if False:\n")

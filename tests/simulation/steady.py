@@ -80,7 +80,9 @@ class Steady:
         truth, settings = self.world.truth, self.world.settings
         steady = max([truth.life.born, *(e.stamp for e in self.world.events)]) <= worker.started
         failed = max(worker.trouble_at, worker.instance.unheard_at) >= worker.started
-        if self._checks.lagged or not steady or failed or worker.freezes:
+        # Who joins waits for a lock that one who is stopped may hold.
+        disturbed = any(other.freezes for other in [worker, *worker.instance.workers])
+        if self._checks.lagged or not steady or failed or disturbed:
             return
         if all(self.wanted(label) and not self.cannot_know(worker, label) for label in settings.entries):
             raise Broken(f"{worker.name} does not start, although all that it follows is usable")
@@ -116,6 +118,6 @@ class Steady:
             return against or known.alias_target(alias) not in (None, wanted[1])
         # The refusal of a version that was said to be enabled lately passes for a lag, and is asked about again and
         # again: a first read may have no time left for what is below.
-        numbers = [now[1]] if now is not None else [number for number in known.words if number > wanted[1]]
+        numbers = [n for n in known.words if n > wanted[1] or (now is not None and n == now[1])]
         enabled = self.world.copy.knowledge.Claim.ENABLED
         return against or (now != wanted and any((w := known.word(n)) and w.claim == enabled for n in numbers))
