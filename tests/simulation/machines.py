@@ -169,7 +169,7 @@ class Worker(Process):
                 self.heap.cache.load(timeout=10.0)
         except self.world.copy.errors.KeyturnError as exc:
             self.world.say(self, f"could not start: {exc}")
-            self.world.failed_to_start(self)
+            self.world.failed_to_start(self, exc)
             return False
         return True
 

@@ -75,8 +75,14 @@ class Steady:
                 f"{worker.name} has looked since the last change and gives a request {value}, not {said(wanted)}"
             )
 
-    def did_not_start(self, worker: "Worker") -> None:
-        """A worker must start where Secret Manager gave it all that it asked for, and that is steady."""
+    def did_not_start(self, worker: "Worker", why: Exception) -> None:
+        """A worker must start where Secret Manager gave it all that it asked for, and that is steady.
+
+        As a request, a start fails where the worker cannot join because one was stopped that holds the board's lock.
+        """
+        stopped = any(other.freezes for other in worker.instance.workers)
+        if stopped and isinstance(why, self.world.copy.errors.BoardError):
+            return
         truth, settings = self.world.truth, self.world.settings
         steady = max([truth.life.born, *(e.stamp for e in self.world.events)]) <= worker.started
         failed = max(worker.trouble_at, worker.instance.unheard_at) >= worker.started
@@ -107,8 +113,11 @@ class Steady:
             return True  # what it saw of the life before may be of the same numbers
         if life > 1 and any(event.kind == "SECRET_VERSION_ADD" and event not in heard for event in told):
             return True  # what it read of this life is void since it heard of the creation
-        # What a worker was told before it died may be on the board, although nobody here acknowledged it.
-        return self._against(worker, label, wanted, heard) or self._against(worker, label, wanted, worker.instance.came)
+        # What a worker was told before it died may be on the board, although nobody here acknowledged it: all of it, or
+        # an enabling without what came after that.
+        came = worker.instance.came
+        enabled = [*heard, *(event for event in came if event.kind == "SECRET_VERSION_ENABLE")]
+        return any(self._against(worker, label, wanted, told) for told in (heard, came, enabled))
 
     def _against(self, worker: "Worker", label: str, wanted: Served, told: Iterable[Event]) -> bool:
         known, alias = self.world.known(told), self._checks.alias(label)

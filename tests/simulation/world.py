@@ -119,9 +119,9 @@ class World:
         instance.start()
         return instance
 
-    def failed_to_start(self, worker: Worker) -> None:
+    def failed_to_start(self, worker: Worker, why: Exception) -> None:
         """As gunicorn does: its master ends, the container with it, and the platform starts another."""
-        self.steady.did_not_start(worker)
+        self.steady.did_not_start(worker, why)
         instance = worker.instance
         if instance.ending:
             worker.die()
