@@ -133,10 +133,12 @@ class Asked:
     Args:
         read: read the pin upstream first (start, wake, safety read), then climb.
         climb: look for a higher number alone, which costs one access where there is none; an alias is read.
+        settle: take a lower version where one that was said to be enabled is refused: there is nothing else to serve.
     """
 
     read: bool = False
     climb: bool = False
+    settle: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +220,7 @@ class Entry(NamedTuple):
     enable_retries: int = 0
     rejected: frozenset[int] = frozenset()
     failure: Failed | None = None
+    settles: bool = False  # `Asked.settle`
     owed: bool = False  # a search for newer versions, which a failure has ended
 
     @property

@@ -30,7 +30,7 @@ def take(entry: Entry, happened: Input, now: int) -> Entry:
     match happened:
         case Told(news):
             return told(entry, news)
-        case Asked(read, climb):
+        case Asked(read, climb, settle):
             climb = climb or entry.owed
             return entry._replace(
                 knowledge=_afresh(entry.knowledge, now) if read and entry.held is None else entry.knowledge,
@@ -43,6 +43,7 @@ def take(entry: Entry, happened: Input, now: int) -> Entry:
                 enable_retries=0,
                 rejected=frozenset(),
                 failure=None,
+                settles=settle,
                 owed=False,
                 # Of what was held, where a fork or a revocation has taken it away meanwhile.
                 suspect=entry.suspect if entry.held is not None else None,
@@ -109,7 +110,8 @@ def _found(entry: Entry, found: Found) -> Entry:
     if found.access.life != boundary:
         return entry  # the secret was re-created meanwhile: the answer belongs to a life that is over
     if found.differs and not _may_be_of_the_life_before(entry, found):  # versions never change, but lives do
-        entry = entry._replace(held=Held(found.number, fetched=0, life=-1))
+        # What is in hand may be of the life before, too.
+        entry = entry._replace(held=Held(found.number, fetched=0, life=-1), in_hand={})
     asked_number = found.access.version.isdecimal()
     entry = _learn(entry, Knowledge.version(found.number, _seen(entry, found.began), usable=True))
     held = Held(found.number, found.began, boundary)
@@ -192,6 +194,8 @@ def _refused(entry: Entry, refused: Refused, now: int) -> Entry:
         if probing:
             return _narrowed(entry, access, exists=True)
         if entry.enable_retries >= ENABLE_RETRIES:
+            if entry.settles and entry.held is None:  # it may have been disabled again, and nobody here told of it
+                return entry._replace(rejected=entry.rejected | {number}, enable_retries=0)
             return entry._replace(failure=Failed(transient=True))
         return entry._replace(enable_retries=entry.enable_retries + 1)
     entry = _refuted(entry, access, now, destroyed=refused.destroyed)

@@ -267,7 +267,8 @@ class LiveEntry:
                 return None, Rest(Verdict.SERVED), False
             flight, effect = self._flight, None
             if flight is None or ((read or climb) and not cold):  # whatever flies on a cold entry reads already
-                self._state, effect = step(self._state, Asked(read, climb), now=self._around.wall())
+                asked = Asked(read, climb, settle=not self.loaded and self.last_good is None)
+                self._state, effect = step(self._state, asked, now=self._around.wall())
             if flight is not None:
                 return flight, effect, False
             if isinstance(effect, Rest):

@@ -122,6 +122,23 @@ def test_a_read_in_vain_is_tried_again_where_the_alias_is_known_to_lead_to_what_
     assert (1, Verdict.FAILED) == (entry.held.number, rest.verdict)
 
 
+@pytest.mark.promise("last good")
+@pytest.mark.parametrize("settles", [True, False], ids=["a start", "a fork"])
+def test_a_start_does_not_wait_for_what_was_enabled_and_is_refused(settles):
+    """The disabling after it went to another instance: a start serves what is below, a fork what it inherited."""
+    model = with_versions("enabled", "disabled", "enabled", "enabled")
+    known = model.set(3, "enabled").merge(model.set(4, "enabled"))
+    model.versions[3] = model.versions[4] = "disabled"
+
+    entry, rest = drive(Entry(knowledge=known), Asked(read=True, settle=settles), model)
+    served = entry.held and entry.held.number
+    model.versions[4] = "enabled"
+    entry, _ = drive(entry, Asked(read=True), model)
+
+    assert ((1, Verdict.HELD_BACK) if settles else (None, Verdict.FAILED)) == (served, rest.verdict)
+    assert 4 == entry.held.number
+
+
 def test_reads_of_a_young_secret_count_in_their_order():
     """A number that was not there yet is served once it is, though both reads are weaker than any event."""
     model, born = young("enabled", "disabled")
@@ -189,6 +206,23 @@ def test_another_value_under_the_number_held_is_another_life():
 
     assert isinstance(effect, Adopt)
     assert 1 == effect.held.number
+
+
+def test_what_was_fetched_just_before_a_re_creation_is_not_served_after_it():
+    """The newest version is in hand when the number held turns out to be of a new life, which has no such version."""
+    model = with_versions("enabled", "enabled")
+    entry, _ = started(model)
+    entry, effect = step(told(entry, model.add(), model), Asked(), now=model.now)
+    third = model.answer(effect)
+    model.recreate()
+    entry = told(entry, model.add(), model)
+    entry, effect = step(entry, third, now=model.now)
+    entry, effect = step(entry, replace(model.answer(effect), differs=True), now=model.now)
+    assert "3" == effect.version
+
+    entry, rest = drive(entry, model.answer(effect), model)
+
+    assert (2, Verdict.SERVED) == (entry.held.number, rest.verdict)
 
 
 def test_a_lagging_read_of_the_life_before_is_not_taken_for_a_newer_one():
@@ -281,6 +315,24 @@ def cache(source, tmp_path):
     cache = SecretCache("any-project", source=source, run_dir=str(tmp_path))
     yield cache
     cache.close()
+
+
+@pytest.mark.promise("last good")
+def test_a_worker_starts_where_its_container_missed_that_a_version_was_disabled_again(cache, source, tmp_path):
+    """The container was told of an enabling, and the disabling after it went to another instance of the service."""
+    kept = cache.secret("API_KEY")
+    cache.load()
+    source.add("API_KEY", "two")
+    source.disable("API_KEY", 2)
+    source.enable("API_KEY", 2)
+    push(source, cache)
+    source.disable("API_KEY", 2)
+    later = SecretCache("any-project", source=source, run_dir=str(tmp_path), pause=lambda _: None)
+    started = later.secret("API_KEY")
+    later.load()
+    later.close()
+
+    assert ("two", "one") == (kept.value, started.value)
 
 
 def test_callbacks_hear_of_the_value_that_ends_a_revocation(cache, source):
