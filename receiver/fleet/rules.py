@@ -21,6 +21,8 @@ BACK: Final = CONSISTENCY_WINDOW + 60 * SECOND
 #: Seconds between two marks of life on a subscription, and without how many of them it is an orphan.
 RENEWED: Final = 3600.0
 ORPHAN: Final = 3 * RENEWED
+#: Seconds after which who wanted to seek a subscription back has done so: retries come once a minute at least.
+YOUNG: Final = 600.0
 #: How many sweeps an hour a fleet makes, however many instances it has.
 SWEEPS: Final = 4
 
@@ -91,6 +93,17 @@ def is_orphan(found: Found, *, topic: str, service: str, now: int) -> bool:
         and seen.isdecimal()
         and now - int(seen) * SECOND > ORPHAN * SECOND
     )
+
+
+def is_young(labels: Mapping[str, str], *, now: int) -> bool:
+    """Whether a subscription of one's own instance gave its last sign of life, or was made, a short while ago.
+
+    Args:
+        labels: the subscription's.
+        now: nanoseconds since the epoch.
+    """
+    seen = labels.get(SEEN, "")
+    return not seen.isdecimal() or now - int(seen) * SECOND < YOUNG * SECOND
 
 
 def next_sweep(alive: int, jitter: float) -> float:

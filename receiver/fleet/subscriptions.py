@@ -13,7 +13,7 @@ from ..errors import HearingFailed
 from ..greenlets import let_grpc_yield
 from ..knowledge import SECOND
 from .failures import as_failure
-from .rules import ACK_DEADLINE, BACK, BACKOFF, EXPIRES, Found
+from .rules import ACK_DEADLINE, BACK, BACKOFF, EXPIRES, Found, is_young
 from .stream import Message, Stream
 
 
@@ -62,6 +62,9 @@ class Subscriptions:
     def open(self, subscription: str, *, labels: Mapping[str, str], now: int) -> None:
         """Make a subscription and seek it back, or take over the one that this instance made before.
 
+        A young one is sought back too: who made it may have died before that, or waited in vain for the answer. What
+        has been applied is known then, and costs no more than its messages.
+
         Args:
             subscription: its id.
             labels: what it is to say.
@@ -76,11 +79,13 @@ class Subscriptions:
             try:
                 self._make(path, labels)
             except exceptions.AlreadyExists:
-                if self._ready().get_subscription(subscription=path, timeout=_CALL, retry=None).topic == self.topic:
+                found = self._ready().get_subscription(subscription=path, timeout=_CALL, retry=None)
+                if found.topic != self.topic:
+                    # Its topic was deleted, and one of the same name was made since.
+                    self._ready().delete_subscription(subscription=path, timeout=_CALL, retry=None)
+                    self._make(path, labels)
+                elif not is_young(found.labels, now=now):
                     return
-                # Its topic was deleted, and one of the same name was made since.
-                self._ready().delete_subscription(subscription=path, timeout=_CALL, retry=None)
-                self._make(path, labels)
         # What a seek brings makes stale reads harmless; without it they are as harmless as for an instance by push.
         with suppress(HearingFailed), as_failure("seek"):
             self._ready().seek(request={"subscription": path, "time": _time(now - BACK)}, timeout=_CALL, retry=None)

@@ -72,6 +72,13 @@ class TestOrphans:
 
         assert orphan is rules.is_orphan(Found(**made), topic=TOPIC, service="pay", now=now)
 
+    @pytest.mark.parametrize(
+        ("seen", "young"), [("1000000", True), ("999500", True), ("999000", False), ("", True), ("soon", True)]
+    )
+    def test_one_s_own_is_young_for_ten_minutes(self, seen, young):
+        """Within them who made it may not have sought it back; who cannot tell takes it for young."""
+        assert young is rules.is_young({rules.SEEN: seen}, now=1_000_000 * SECOND)
+
     @given(alive=st.integers(0, 100_000), jitter=st.floats(0, 1))
     def test_a_large_fleet_does_not_sweep_more_often(self, alive, jitter):
         """However many instances there are, they sweep about four times an hour together, and each once at most."""

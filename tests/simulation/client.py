@@ -148,13 +148,11 @@ class Client:
             raise exceptions.AlreadyExists(request["name"])
         made = topic.subscriptions[request["name"]] = Subscription(self.world, request["name"], request["labels"])
         self.world.say(self.process, f"has made {made.path.rpartition('/')[2]}")
-        made.unsought = True
         self._travel(timeout)
-        made.unsought = False
 
     def get_subscription(self, *, subscription: str, timeout: float, retry: Any) -> Any:
         self._travel(timeout)
-        return SimpleNamespace(topic=self._find(subscription).world.topic.PATH)
+        return SimpleNamespace(topic=Topic.PATH, labels=self._find(subscription).labels)
 
     def seek(self, *, request: Any, timeout: float, retry: Any) -> None:
         found = self._find(request["subscription"])

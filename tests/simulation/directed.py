@@ -177,6 +177,10 @@ _WHERE: dict[str, Where] = {
     "nobody stands in for a stopped leader": Where(
         {**_PULLING, "workers": (2, 3)}, faults=["kill_the_leader"], pauses=[10.0]
     ),
+    # A leader dies between making a subscription and seeking it back.
+    "does not seek back what another one may not have": Where(
+        {**_PULLING, "workers": (2, 3), "preload": False, "pubsub_latency": 1.5}, faults=["kill_the_leader"]
+    ),
     "takes itself for the first leader where another one was": _TAKES_OVER,
     "does not look for what was missed where it takes over": _TAKES_OVER,
     # The topic keeps nothing of what is published before there is a subscription, and it takes Pub/Sub long to make.

@@ -191,6 +191,9 @@ FLEET: dict[str, list[Change]] = {
     "seeks back over a moment only": [
         ("fleet/rules.py", "BACK: Final = CONSISTENCY_WINDOW + 60 * SECOND", "BACK: Final = SECOND")
     ],
+    "does not seek back what another one may not have": [
+        ("fleet/subscriptions.py", "                elif not is_young(found.labels, now=now):\n", "                else:\n")
+    ],
     "reads before anybody hears": [
         ("fleet/member.py", "        while not self.hearing:\n", "        while False:\n")
     ],

@@ -77,7 +77,7 @@ class Subscription:
         """Whether an event must come by this subscription, sooner or later."""
         if event in self.lost:
             return False
-        back = self.world.settings.retained and (self.sought or not (self.unsought or self.maker.dead))
+        back = self.world.settings.retained and (self.sought or not self.unsought)
         return back or event.stamp > self.created + MOMENT
 
     def delete(self) -> None:
