@@ -119,6 +119,13 @@ _WHERE: dict[str, Where] = {
         changes=["delete", "add"],
         faults=[],
     ),
+    # A child reads an alias that was moved away from a disabled version, and the read lags.
+    "takes an alias that is read in vain for the last word": Where(
+        {**_AWAKE, **_CALM, "lag": 5.0, "entries": _TWO, "events": "push", "lead": 4, "delay": 0.1},
+        changes=["alias", "disable"],
+        faults=["fork"],
+        pauses=[0.5, 5.0],
+    ),
     # The secret is deleted, and a child has only what its parent served.
     "serves what was revoked in a forked child": Where(
         {**_AWAKE, **_CALM, "entries": _RAISES}, changes=["delete"], faults=["fork"]
@@ -187,6 +194,10 @@ _WHERE: dict[str, Where] = {
     "reads before anybody hears": Where(_SLOW_START, changes=["add"], faults=["restart"], pauses=[1.0]),
     "does not say that it has read before anybody heard": Where(
         {**_SLOW_START, "pubsub_failing": 0.5}, changes=["add"], faults=["restart"], pauses=[1.0]
+    ),
+    # Two requests come to a worker that has read nothing yet.
+    "lets nobody wait to be heard but who reads first": Where(
+        {**_SLOW_START, "eager": False}, changes=["add"], faults=["restart"], pauses=[0.1, 1.0]
     ),
     # Somebody deletes the subscription, and the topic keeps nothing of what is published until there is another one.
     "does not look for what was missed where it subscribes anew": Where(

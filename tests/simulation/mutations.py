@@ -138,6 +138,9 @@ MUTATIONS: dict[str, list[Change]] = {
     "takes a failure for an answer to what looks like a new life": [
         ("learning.py", "            entry = entry._replace(failure=happened, owed=owed)\n", "            entry = entry._replace(failure=happened, owed=owed, suspect=None)\n")
     ],
+    "takes an alias that is read in vain for the last word": [
+        ("learning.py", "        return entry if knows_better else ", "        return ")
+    ],
 }  # fmt: skip
 
 #: Of forks and of the fleet: tried in worlds with masters, or that pull.
@@ -208,6 +211,9 @@ FLEET: dict[str, list[Change]] = {
     ],
     "does not look for what was missed where it subscribes anew": [
         ("fleet/term.py", "        if not self._newborn or self._outrun():\n", "        if False:\n")
+    ],
+    "lets nobody wait to be heard but who reads first": [
+        ("fleet/member.py", "        until = self._clock() + min(seconds, READY)\n", "        self._waited, until = True, self._clock() + min(seconds, READY)\n")
     ],
     "nobody takes a dead leader's seat": [
         ("fleet/seats.py", "            if self._take(seat):\n", "            if self.newborn and self._take(seat):\n")
