@@ -60,7 +60,7 @@ class Container:
     ) -> None:
         self._merge = merge
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # see `Membership`
         self._left = False
         shared = open_run_dir(key, parent=run_dir)
         #: Private, and shared by the workers of the container.

@@ -47,14 +47,14 @@ class _Book:
     """What this process has open to lock: lock files by inode, signs of life by name."""
 
     def __init__(self) -> None:
-        self.guard = threading.Lock()
+        self.guard = threading.RLock()  # see `Membership`
         self.handles: dict[tuple[int, int], _Handle] = {}
         self.lives: dict[str, int] = {}
 
     def forget(self) -> None:
         """In a forked child: close the inherited descriptors, whose locks stay with the parent."""
         inherited = [handle.fd for handle in self.handles.values()] + list(self.lives.values())
-        self.guard = threading.Lock()
+        self.guard = threading.RLock()
         self.handles, self.lives = {}, {}
         for fd in inherited:
             with suppress(OSError):

@@ -31,7 +31,8 @@ class Membership:
         self._enter = enter
         self._begin = begin
         self._joined = joined
-        self._lock = threading.Lock()
+        # Taken by closing, which a signal's handler may do in the middle of it.
+        self._lock = threading.RLock()
         self._joining: threading.Event | None = None
         #: Where this process is a member; None where it is none.
         self.container: Container | None = None
@@ -78,7 +79,7 @@ class Membership:
 
     def after_fork(self) -> None:
         """In a forked child: it is no member, and the parent's membership stays the parent's. Memory only."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._joining = None
         container, self.container = self.container, None
         if container is not None:

@@ -53,7 +53,7 @@ class Premises:
         self.watch = watch
         self._clock = clock
         self._patience = PATIENCE
-        self._opening = threading.Lock()
+        self._opening = threading.RLock()  # see `Membership`
         self._lock: RecordLock | None = None
         self._outlived: list[RecordLock] = []
         self._closed = False
@@ -97,13 +97,17 @@ class Premises:
             directory.rmdir()
 
     def unwatched(self) -> None:
-        """Let go of the watch, which from now on shows that nothing was seen: whoever comes late changes nothing."""
+        """Let go of the watch, which from now on shows that nothing was seen: whoever comes late changes nothing.
+
+        Nor does it make the directory again, where that is gone.
+        """
         with self._opening:
             self.watch.seen, self.watch = NOTHING, Watch()
+            self._closed = True
 
     def after_fork(self) -> None:
         """In a forked child: locks are new, and nobody watches. The memory is shared with the parent."""
-        self._opening = threading.Lock()
+        self._opening = threading.RLock()
         self.unwatched()
         self._lock, self._outlived = None, []
         self._patience = PATIENCE

@@ -288,7 +288,8 @@ class Worker:
         try:
             generation = container.merge_board()
         except BoardError as exc:
-            log(logging.ERROR, "board_unreadable", str(exc))
+            if container is self.membership.container:  # who has left meanwhile has nothing to catch up with
+                log(logging.ERROR, "board_unreadable", str(exc))
             return
         behind = [entry for entry in self._registry.all() if entry.behind]
         patience = until - self._clock()

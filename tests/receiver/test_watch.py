@@ -3,6 +3,7 @@
 import pytest
 
 from receiver.board import Board
+from receiver.errors import BoardError
 from receiver.knowledge import Knowledge
 from receiver.names import SecretName
 from receiver.rundir import open_run_dir
@@ -60,11 +61,12 @@ def test_a_board_that_was_opened_anew_shows(board, watch, tmp_path):
 
 
 def test_a_board_that_was_let_go_of_changes_nothing(board, watch):
-    """A thread that comes after the leaving opens what it likes: the watch shows what the next membership shows."""
+    """A thread that comes after the leaving opens nothing: the watch shows what the next membership shows."""
     board.unwatched()
     memory = watch.memory
     for path in board.run_dir.path.iterdir():
         path.unlink()
-    board.publish(KEY, NEWS)
+    with pytest.raises(BoardError):
+        board.publish(KEY, NEWS)
 
     assert (NOTHING, memory) == (watch.seen, watch.memory)
