@@ -1,6 +1,8 @@
 """Push: the thread that carries a subscription's messages to its endpoint, at once and several at a time."""
 
+import contextlib
 import functools
+import logging
 import math
 import threading
 import time
@@ -14,6 +16,8 @@ from .messages import Lease
 from .push_pace import Pace
 from .turns import Steps, Turns
 
+
+_log = logging.getLogger(__name__)
 
 # Without a retry policy a refused message comes again after 100 ms, then after twice that and so on up to a minute
 # [assumed: documented is "as soon as possible", within what push backoff allows].
@@ -120,11 +124,17 @@ class Pusher:
         with self._backlog.changed:
             self._endpoint = endpoint
             if endpoint is not None and self._thread is None and not self._backlog.closed:
-                self._turns: Turns[_Push, int | None] = Turns()
-                self._backlog.wake = self._wake
-                self._thread = threading.Thread(target=self._work, name="local-push", daemon=True)
-                self._thread.start()
+                self._thread = self._start()
             self._backlog.tell()
+
+    def _start(self) -> threading.Thread:
+        thread = threading.Thread(target=self._work, name="local-push", daemon=True)
+        with contextlib.ExitStack() as unless_started:
+            self._turns: Turns[_Push, int | None] = unless_started.enter_context(Turns())
+            self._backlog.wake = self._wake
+            thread.start()
+            unless_started.pop_all()
+        return thread
 
     def close(self, deadline: float) -> None:
         """End: what waits stays, requests under way are cut off. Returns by `deadline` (monotonic)."""
@@ -176,7 +186,10 @@ class Pusher:
                     self._backlog.refuse(lease.id, push.endpoint.wait(lease.attempt))
                 attempts.append(attempt)
         for attempt in attempts:
-            self._done(attempt)
+            try:
+                self._done(attempt)
+            except Exception:  # noqa: BLE001  # the next ones go out all the same
+                _log.exception("a push cannot be told of")
 
     def _send(self, push: _Push) -> Steps[int | None]:
         """Send a push, and return the status of its answer; None where there is none."""

@@ -1,5 +1,6 @@
 """Many things that wait for the network, carried on by one thread: whichever can go on takes its next step."""
 
+import logging
 import math
 import selectors
 import socket
@@ -11,6 +12,11 @@ from typing import Generic, Self, TypeVar
 
 _Result = TypeVar("_Result")
 _Key = TypeVar("_Key")
+
+_log = logging.getLogger(__name__)
+
+# Seconds; what is longer than 24 days the system refuses to wait for.
+_LONGEST = 24 * 3600.0
 
 # Each step yields the socket that it waits for, and for what; it goes on once that is so. Closing the generator ends
 # it early, and must free what it holds.
@@ -49,11 +55,11 @@ class Turns(Generic[_Key, _Result]):
         """Wait until a step can be taken, or for `wake`, at most so many seconds; take all steps that can be.
 
         Returns:
-            What has ended, by key: each with its result, or None where its time was up.
+            What has ended, by key: each with its result, or None where its time was up or a fault ended it.
         """
         until = min((running.until for running in self._running), default=math.inf)
-        left = 0.0 if self._ended else min(seconds, max(0.0, until - time.monotonic()))
-        for ready, _ in self._selector.select(None if left == math.inf else left):
+        left = 0.0 if self._ended else min(seconds, _LONGEST, max(0.0, until - time.monotonic()))
+        for ready, _ in self._selector.select(left):
             if ready.data is None:
                 self._bell.recv(1)
             else:
@@ -81,8 +87,10 @@ class Turns(Generic[_Key, _Result]):
         try:
             running.waits_for, event = next(running.steps)
         except StopIteration as end:
-            self._running.discard(running)
-            self._ended.append((running.key, end.value))
+            self._end(running, end.value)
+        except Exception:  # noqa: BLE001  # it has ended, and those beside it have nothing to do with that
+            _log.exception("a step failed")
+            self._end(running, None)
         else:
             self._selector.register(running.waits_for, event, running)
 
@@ -92,5 +100,8 @@ class Turns(Generic[_Key, _Result]):
             if running.waits_for is not None:
                 self._selector.unregister(running.waits_for)
             running.steps.close()
-            self._running.discard(running)
-            self._ended.append((running.key, None))
+            self._end(running, None)
+
+    def _end(self, running: _Running[_Key, _Result], result: _Result | None) -> None:
+        self._running.discard(running)
+        self._ended.append((running.key, result))

@@ -4,6 +4,8 @@ import datetime as dt
 import ipaddress
 import socket
 import ssl
+import threading
+import time
 
 import pytest
 from cryptography import x509
@@ -12,7 +14,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from google.pubsub_v1 import PublisherClient
 
 from notifier.local import delivery
+from notifier.local.backlog import Backlog
 from notifier.local.cloud import LocalCloud
+from notifier.local.push import Endpoint, Pusher
+from notifier.local.push_pace import Pace
 
 
 AT_ONCE = (0.0, 0.0)
@@ -121,6 +126,40 @@ def test_a_key_that_cannot_be_a_header(cloud, wire):
 
     assert b"forged" not in endpoint.requests[0]
     assert b"ordering-key" not in endpoint.requests[0]
+
+
+def test_a_report_that_fails(wire, caplog):
+    """Who is told of pushes and fails is logged; the pushes go on, and so does their end."""
+
+    def report(line):
+        if line.startswith("pushed"):
+            raise LookupError
+
+    with LocalCloud(project="demo", report=report) as cloud:
+        cloud.push_to(wire().url, topic="news")
+        for _ in range(3):
+            cloud.pubsub.publish(cloud.topic("news"), b"x", {})
+        assert cloud.pubsub.wait_for_pushes(lambda pushes: len(pushes) == 3)
+
+    assert ["LookupError"] * 3 == [record.exc_info[0].__name__ for record in caplog.records]
+
+
+def test_no_thread_for_the_pushes(monkeypatch):
+    """Where the thread that pushes cannot be started, the next change tries again, and the end needs none."""
+    backlog = Backlog(clock=time.monotonic)
+    pusher = Pusher("s", backlog, done=print, pace=Pace(clock=time.monotonic), fault=lambda *_: None)
+    endpoint = Endpoint("http://127.0.0.1/", 1.0)
+    with monkeypatch.context() as without:
+        without.setattr(threading.Thread, "start", _out_of_threads)
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match="thread"):
+                pusher.aim(endpoint)
+
+    pusher.close(time.monotonic())
+
+
+def _out_of_threads(_):
+    raise RuntimeError("can't start new thread")
 
 
 @pytest.fixture

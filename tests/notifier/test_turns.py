@@ -110,3 +110,33 @@ def test_the_end_frees_all(pair):
         turns.begin(2, reading(there, freed), 60.0)
 
     assert {here, there} == set(freed)
+
+
+def test_a_step_that_fails_ends_alone(turns, pair, caplog):
+    """A fault of the steps' own is logged and ends them as if their time were up; what runs beside them goes on."""
+
+    def failing(sock):
+        if sock is not None:
+            yield sock, selectors.EVENT_READ
+        raise LookupError
+
+    here, there = pair
+    turns.begin("at once", failing(None), 60.0)
+    turns.begin("later", failing(here), 60.0)
+    turns.begin("beside", reading(there, []), 60.0)
+    assert [("at once", None)] == turns.wait(0.0)
+    there.send(b"x")
+
+    assert [("later", None)] == turns.wait(10.0)
+    here.send(b"y")
+    assert [("beside", b"y")] == turns.wait(10.0)
+    assert 0 == len(turns)
+    assert ["LookupError"] * 2 == [record.exc_info[0].__name__ for record in caplog.records]
+
+
+def test_longer_than_the_system_can_wait(turns, pair):
+    """What is due in years is no fault: the wait ends when it is woken, or before its time."""
+    turns.begin("years", reading(pair[0], []), 1e9)
+    threading.Timer(0.05, turns.wake).start()
+
+    assert [] == turns.wait(1e9)
