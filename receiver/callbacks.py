@@ -26,7 +26,7 @@ Callback = Callable[[HeldValue[Any]], object]
 
 
 class _Watcher:
-    __slots__ = ("call", "failures", "name", "retry_at", "said_slow", "seen", "since", "tried")
+    __slots__ = ("call", "failures", "name", "outlasted", "retry_at", "said_slow", "seen", "since", "tried")
 
     def __init__(self, call: Callback, seen: int) -> None:
         self.call = call
@@ -36,6 +36,7 @@ class _Watcher:
         self.retry_at: float | None = None
         self.failures = 0
         self.said_slow = False
+        self.outlasted = False  # an answer has waited for the call under way, and waits no more
 
 
 class Callbacks:
@@ -79,7 +80,7 @@ class Callbacks:
         with self._idle:
             due = [w for w in self._watchers if w.since is None and _is_due(w, newest)]
             for watcher in due:
-                watcher.since = self._clock()
+                watcher.since, watcher.outlasted = self._clock(), False
         for watcher in due:
             self._start(watcher)
 
@@ -94,7 +95,8 @@ class Callbacks:
                 if watcher.retry_at is not None and watcher.retry_at <= now:
                     watcher.retry_at = None
         for watcher in slow:
-            self._say(watcher, logging.WARNING, "callback_slow", "is still running; nothing else waits for it")
+            what = "is still running after two seconds; it holds up no other"
+            self._say(watcher, logging.WARNING, "callback_slow", what)
         self.changed()
 
     def pending(self) -> list[str]:
@@ -107,20 +109,21 @@ class Callbacks:
         """Start what is due and wait until every call has ended; say whether all were told of the newest change.
 
         Args:
-            deadline: monotonic time after which nobody is waited for. Whoever runs for longer than `PATIENCE` is not
-                waited for either, so that one which hangs costs one answer two seconds and later ones nothing.
+            deadline: monotonic time after which nobody is waited for, `PATIENCE` from now. Whoever still runs then is
+                not waited for later either, so that one which hangs costs one answer two seconds and later ones
+                nothing. What it ran before does not count: its process may have been stopped or without CPU.
         """
         if not self._watchers:
             return True
         self.changed()  # another thread has swapped, and is about to start them
         with self._idle:
-            while True:
-                now = self._clock()
-                ends = [min(deadline, w.since + PATIENCE) for w in self._watchers if w.since is not None]
-                left = max(ends, default=now) - now
-                if left <= 0:
-                    break
-                self._idle.wait(left)
+            while running := [w for w in self._watchers if w.since is not None and not w.outlasted]:
+                left = deadline - self._clock()
+                if left > 0:
+                    self._idle.wait(left)
+                    continue
+                for watcher in running:
+                    watcher.outlasted = True
         return not self.pending()
 
     def after_fork(self) -> None:
@@ -156,7 +159,8 @@ class Callbacks:
                 watcher.since = None
                 self._idle.notify_all()
                 return None
-            watcher.since, watcher.said_slow, watcher.tried = self._clock(), False, number
+            watcher.since, watcher.tried = self._clock(), number
+            watcher.said_slow = watcher.outlasted = False
             return number, held
 
     def _failed(self, watcher: _Watcher, failure: str) -> None:

@@ -88,6 +88,7 @@ def test_one_that_hangs_holds_up_no_other_and_one_answer_for_two_seconds(told, c
     told.now = PATIENCE + 0.1
     began = time.monotonic()
 
+    assert not told.callbacks.wait(told.now)  # its two seconds are over
     assert not told.callbacks.wait(told.now + PATIENCE)
     assert time.monotonic() - began < WAIT
     with caplog.at_level(logging.WARNING, "keyturn"):
@@ -99,6 +100,46 @@ def test_one_that_hangs_holds_up_no_other_and_one_answer_for_two_seconds(told, c
     go.set()
     told.settle()
     assert ([2], []) == (heard, told.callbacks.pending())
+
+
+@pytest.mark.promise("acked means done")
+def test_who_was_not_waited_for_once_is_waited_for_with_the_next_change(told):
+    """The call that an answer gave up is over; the next one has not begun yet, and its answer waits."""
+    first, heard = threading.Event(), []
+
+    def slow(held):
+        assert first.wait(WAIT)
+        heard.append(held.version)
+
+    told.callbacks.add(slow)
+    told.change(2)
+    assert not told.callbacks.wait(told.now)
+    first.set()
+    told.settle()
+    told.change(3)
+
+    assert told.callbacks.wait(told.now + PATIENCE)
+    assert [2, 3] == heard
+
+
+@pytest.mark.promise("acked means done")
+def test_one_that_a_stop_interrupted_is_waited_for(told):
+    """An instance without CPU between requests: what began in the last one goes on in this one, whose answer waits."""
+    go = threading.Event()
+
+    class Letting(threading.Condition):
+        """Whoever waits lets the callback go on."""
+
+        def wait(self, timeout=None):
+            go.set()
+            return super().wait(timeout)
+
+    told.callbacks._idle = Letting()
+    told.callbacks.add(lambda held: go.wait(WAIT))
+    told.change(2)
+    told.now = 100.0
+
+    assert told.callbacks.wait(told.now + PATIENCE)
 
 
 @pytest.mark.promise("silent")
