@@ -81,8 +81,15 @@ class Callbacks:
             due = [w for w in self._watchers if w.since is None and _is_due(w, newest)]
             for watcher in due:
                 watcher.since, watcher.outlasted = self._clock(), False
-        for watcher in due:
-            self._start(watcher)
+        try:
+            while due:
+                self._start(due.pop(0))
+        finally:
+            # Also where a worker's abort or a greenlet's kill passes through: what was not started is due again.
+            with self._idle:
+                for watcher in due:
+                    watcher.since = None
+                self._idle.notify_all()
 
     def tick(self) -> None:
         """Say who is slow, and call those again who failed a while ago; called about each second."""

@@ -165,8 +165,9 @@ class Fleet:
         term = self._term
         if term is not None and term.hearing:
             return True
+        if self._directory is None:
+            return False
         try:
-            assert self._directory is not None  # noqa: S101  # since `start`
             sign = (self._directory / _HEARING).stat().st_mtime_ns / SECOND
         except OSError:
             return False
@@ -175,7 +176,7 @@ class Fleet:
     def wait(self, seconds: float, *, strict: bool) -> None:
         """Wait until the container is heard for: what is read from then on cannot be outrun.
 
-        Once somebody's wait has ended, later ones of this process end at once.
+        Once somebody's wait has ended, later ones of this process end at once, as all do before `start`.
 
         Args:
             seconds: at most so long, and `READY` at most. Whoever waits in vain reads, and leaves a sign of it: then
@@ -185,7 +186,7 @@ class Fleet:
         Raises:
             ConfigurationError: nothing reaches this service, because it may not pull and no push is expected.
         """
-        if self._waited:
+        if self._waited or self._directory is None:
             return
         until = self._clock() + min(seconds, READY)
         while not self.hearing:

@@ -29,6 +29,9 @@ class Making(PubSub):
     def close(self):
         pass
 
+    def after_fork(self):
+        pass
+
 
 @pytest.fixture
 def pubsub():
@@ -49,7 +52,7 @@ def member(pubsub, tmp_path, calls):
     def member():
         fleet = Fleet(
             pubsub,
-            type("Inbox", (), {"put": None, "tick": lambda self: None})(),
+            type("Inbox", (), {"put": None, "tick": lambda self: None, "after_fork": lambda self: None})(),
             whose=Whose,
             voice=Voice(),
             alone=True,
@@ -117,3 +120,16 @@ def test_nobody_goes_on_as_a_member_before_what_a_member_needs_has_begun():
     others[0].join(WAIT)
 
     assert ["has begun", "goes on"] == order
+
+
+def test_a_forked_child_that_does_not_stand_for_election(member, pubsub):
+    """Before it joins, and for good where it is frozen, a child hears nothing: it says so, and waits for nobody."""
+    pubsub.go.set()
+    fleet = member()
+    fleet.wait(5, strict=True)
+    fleet.leave()  # the parent's threads are not in a child
+    fleet.after_fork()
+
+    fleet.wait(5, strict=True)
+
+    assert {"hearing": False, "leads": False} == fleet.status()

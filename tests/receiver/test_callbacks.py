@@ -6,8 +6,10 @@ import time
 
 import pytest
 
+from receiver import callbacks
 from receiver.callbacks import PATIENCE, RETRY_FIRST, Callbacks
 from receiver.secret import HeldValue
+from receiver.threads import spawn
 
 
 WAIT = 5.0
@@ -212,3 +214,23 @@ def test_a_child_calls_what_its_parent_had_under_way(told):
     told.settle()
 
     assert [2, 2] == heard
+
+
+def test_a_thread_that_is_torn_down_while_it_starts_calls_leaves_none_behind(told, monkeypatch):
+    """A greenlet's kill may come at each start of a thread: those that were not started yet are due again."""
+    heard = []
+    told.callbacks.add(noting(heard))
+    told.callbacks.add(noting(heard))
+
+    def killed(work, *, name):
+        spawn(work, name=name)
+        raise SystemExit
+
+    with monkeypatch.context() as killing:
+        killing.setattr(callbacks, "spawn", killed)
+        with pytest.raises(SystemExit):
+            told.change(2)
+    told.callbacks.changed()
+    told.settle()
+
+    assert ([2, 2], []) == (heard, told.callbacks.pending())
