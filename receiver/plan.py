@@ -76,7 +76,9 @@ def _settle(entry: Entry, now: int) -> tuple[Entry, Effect]:
         return entry, Rest(Verdict.HELD_BACK)
     # What was fetched too near to a creation may be of this life or not, so it is looked for too.
     back = held is not None and (entry.current or entry.knowledge.exists) and (target is None or target < held.number)
-    if back and entry.pin == LATEST and not entry.climbed:
+    # Whoever starts, and is told of the creation after it has read, has read in vain.
+    nothing = held is None and target is None
+    if (back or nothing) and entry.pin == LATEST and not entry.climbed:
         return plan(entry._replace(climb_due=True), now)
     if target is None and _alias_unheard(entry) and not entry.climbed:
         return plan(entry._replace(read_due=True, climbed=True), now)

@@ -83,6 +83,17 @@ def test_a_worker_starts_where_only_the_creation_is_known(pin):
 
 
 @pytest.mark.promise("nobody left behind")
+@pytest.mark.parametrize("when", range(9))
+def test_a_worker_starts_whenever_it_is_told_of_the_creation(when):
+    """A replay begins while it reads: what was read before is void, and is looked for once more."""
+    model, born = young("disabled", "disabled", "enabled", "disabled")
+
+    entry, rest = drive(Entry(), Asked(read=True), model, during=[*[Knowledge()] * when, born])
+
+    assert (3, Verdict.SERVED) == (entry.held.number, rest.verdict)
+
+
+@pytest.mark.promise("nobody left behind")
 def test_a_worker_starts_with_the_alias_that_it_read():
     """Where all that is known of an alias leads to a disabled version, a start serves what it has just read."""
     model = with_versions("enabled", "disabled", "enabled")
