@@ -45,6 +45,9 @@ class Changes:
         if self.truth.deleted:
             self._create()
             return
+        if not self.truth.life.versions:
+            self.truth.add()
+            return
         if SCHEDULER.now < self._steady_from:
             SCHEDULER.run(self._steady_from)
         self.rng.choice(self._kinds)(self)
@@ -62,6 +65,10 @@ class Changes:
 
     def _add(self) -> None:
         self.truth.add(good=self.rng.random() < 0.93)
+
+    def _add_good_and_bad(self) -> None:
+        self.truth.add()
+        self.truth.add(good=False)
 
     def _disable(self) -> None:
         self._move(self._some_version(), DISABLED)
@@ -93,6 +100,11 @@ class Changes:
         if self.rng.random() < 0.7:
             SCHEDULER.run(SCHEDULER.now + self.rng.choice([0.0, 1.0]))
             self._create()
+
+    def _create_anew(self) -> None:
+        """The first version comes with what happens next."""
+        self.truth.delete()
+        self.truth.create()
 
     def _create(self) -> None:
         self.truth.create(said=self.rng.random() < 0.8)

@@ -21,6 +21,8 @@ SHARED = 10.0
 #: For what takes no time in a simulation but a turn of its clock.
 MOMENT = 0.01
 
+#: Older messages are acknowledged, whatever came of them.
+REDELIVERED = 600.0
 #: How long failures are retried at most, and the tick that notices.
 RETRIED = 300.0
 
@@ -33,9 +35,7 @@ class Checks:
         settings = world.settings
         self.flaky = bool(settings.callbacks_fail)
         self.lagged, self.troubled = bool(settings.lag), bool(settings.failing or settings.slow)
-        self.requests = 0
         self.under_way: list[Worker] = []  # whose requests have not ended
-        self.acked = 0
 
     # At every swap.
 
@@ -128,23 +128,29 @@ class Checks:
             within = HELD_UP
         if worker in awake and SCHEDULER.now - began > within + MOMENT:
             raise Broken(f"{worker.name} took {SCHEDULER.now - began:.2f} s to answer {event.label}")
-        if answer.name in ("APPLIED", "KNOWN"):
-            self.acked += 1
-            # What was known before was told to those who were there then.
-            good = all(version.good for version in self.world.truth.life.versions)  # or one that is held back stays
-            for sibling in (awake if answer.name == "APPLIED" else [worker]) if good else []:
-                for label in sibling.heap.handles:
-                    now = served(sibling, label)
-                    # A sibling that may not read has done what it can; the one that answers says so itself.
-                    if now is not None and (sibling is worker or not self._excused(sibling)):
-                        self._kept(sibling, label, now, event)
+        old = SCHEDULER.now - event.stamp >= REDELIVERED
+        if answer.name == "HELD_BACK" and event.kind == "SECRET_VERSION_ADD" and not old:
+            # A bad version is held back, and no good one together with it.
             worker.instance.done.append((event, began, SCHEDULER.now))
-            busy = answer.name == "KNOWN" and (
-                worker.pushes or self.world.settings.pulls
-            )  # with what another event of the same version began
-            if self.world.settings.callbacks < 1.0 and not self.flaky and not busy:
-                for sibling in awake:
-                    self._called_back(sibling, event)
+        if answer.name in ("APPLIED", "KNOWN"):
+            self._applied(worker, event, began, awake, again=answer.name == "KNOWN")
+
+    def _applied(
+        self, worker: "Worker", event: Event, began: float, awake: "dict[Worker, int]", *, again: bool
+    ) -> None:
+        # What was known before was told to those who were there then.
+        good = all(version.good for version in self.world.truth.life.versions)  # or one that is held back stays
+        for sibling in ([worker] if again else awake) if good else []:
+            for label in sibling.heap.handles:
+                now = served(sibling, label)
+                # A sibling that may not read has done what it can; the one that answers says so itself.
+                if now is not None and (sibling is worker or not self._excused(sibling)):
+                    self._kept(sibling, label, now, event)
+        worker.instance.done.append((event, began, SCHEDULER.now))
+        busy = again and (worker.pushes or self.world.settings.pulls)  # with what another event of the version began
+        if self.world.settings.callbacks < 1.0 and not self.flaky and not busy:
+            for sibling in awake:
+                self._called_back(sibling, event)
 
     def _quick(self) -> bool:
         settings = self.world.settings
@@ -172,7 +178,6 @@ class Checks:
 
     def request(self, worker: "Worker") -> None:
         """Be one request of a user: catch up, read, and look at what was read."""
-        self.requests += 1
         self.under_way.append(worker)
         self._request(worker)
         self.under_way.remove(worker)
@@ -195,6 +200,8 @@ class Checks:
             if freezes == worker.freezes and SCHEDULER.now - since > LOADED + MOMENT:
                 raise Broken(f"a read at {worker.name} took {SCHEDULER.now - since:.2f} s")
             self.world.say(worker, f"serves a request {label} {value}")
+            if isinstance(value, self.world.copy.errors.SecretRevoked):
+                self.world.steady.revoked(worker)
             # Who is stopped while it loads has no time left, and the value from before the fork serves.
             robbed = cold and freezes != worker.freezes
             if not robbed and SCHEDULER.now - since < LOADED - MOMENT:

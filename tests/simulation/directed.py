@@ -18,6 +18,11 @@ _PULLING = {"events": "pull", **_AWAKE, **_CALM}
 _TWO = {"latest": {}, "alias": {"pin": "live", "type": "text"}}
 _RAISES = {"latest": {"on_revoked": "raise"}}
 
+#: One worker, which follows one entry, and starts by itself.
+_ALONE = {
+    **_AWAKE, **_CALM, "instances": 1, "workers": 1, "entries": {"latest": {}}, "preload": False, "eager": True,
+}  # fmt: skip
+
 #: Where a process is forked, at whatever it is about.
 _FORKS = Where(faults=("fork", "fork", "kill"))
 #: Where instances hear for themselves.
@@ -65,7 +70,7 @@ _WHERE: dict[str, Where] = {
     # A server's clock is a year ahead.
     "does not cut stamps from the future": Where(_CALM, changes=["from_a_bad_clock", "disable", "enable"]),
     # The secret is deleted, and made again or not.
-    "takes a deletion for nothing": Where(_CALM, changes=["delete", "rotate"]),
+    "takes a deletion for nothing": Where({**_CALM, "entries": _RAISES}, changes=["delete", "rotate"]),
     # Callbacks take a while, and so do accesses: a fork comes in between.
     "keeps the parent's callbacks in a forked child": Where({"callbacks": 0.9}, changes=["rotate"], faults=["fork"]),
     "keeps the parent's refresh in a forked child": Where({"latency": 0.3}, changes=["rotate"], faults=["fork"]),
@@ -107,6 +112,25 @@ _WHERE: dict[str, Where] = {
         faults=[],
         pauses=[0.1, 60.0],
     ),
+    # A good version and a bad one are added together, and come in any order.
+    "a bad version holds up a good one": Where(
+        {**_AWAKE, **_CALM, "events": "push"}, changes=["add_good_and_bad"], faults=[]
+    ),
+    # Nobody hears of the new version, and Secret Manager fails when the safety read looks for it.
+    "leaves a look that has failed to the next safety read": Where(
+        {**_ALONE, "failing": 0.3, "dropped": 1.0, "events": "push", "backstop": 600.0, "tick": 1.0},
+        changes=["add"],
+        faults=[],
+        times=2,
+        pauses=[1200.0],
+    ),
+    # Who starts is told of the creation when it has read nearly all.
+    "a start gives up where what it has read is void": Where(
+        {**_ALONE, "workers": (2, 3), "events": "pull", "latency": 0.3, "delay": 1.0, "lead": 4},
+        changes=["destroy", "disable"],
+        faults=["restart"],
+        pauses=[1.0],
+    ),
     # All versions are disabled when somebody reads first, and an older one is enabled again.
     "a first read in vain outlasts its reason": Where(
         {**_AWAKE, **_CALM, "eager": False, "preload": False, "events": "push", "lead": 2, "workers": 1},
@@ -125,6 +149,10 @@ _WHERE: dict[str, Where] = {
         changes=["alias", "disable"],
         faults=["fork"],
         pauses=[0.5, 5.0],
+    ),
+    # A child is forked between the creation of a secret and its first version.
+    "does not wait in a forked child while a secret is created anew": Where(
+        {**_AWAKE, **_CALM, "events": "push", "entries": _RAISES}, changes=["create_anew"], faults=["fork"]
     ),
     # The secret is deleted, and a child has only what its parent served.
     "serves what was revoked in a forked child": Where(
@@ -183,6 +211,13 @@ _WHERE: dict[str, Where] = {
     # A leader is stopped for longer than it is waited for.
     "nobody stands in for a stopped leader": Where(
         {**_PULLING, "workers": (2, 3)}, faults=["kill_the_leader"], pauses=[10.0]
+    ),
+    # A version is disabled and enabled again, and a worker starts while both come.
+    "does not know of what waits for its turn": Where(
+        {**_ALONE, "events": "pull", "latency": 0.3, "delay": 0.1, "lead": (1, 2)},
+        changes=["disable", "enable"],
+        faults=["restart"],
+        pauses=[3.0],
     ),
     # A leader dies between making a subscription and seeking it back.
     "does not seek back what another one may not have": Where(

@@ -48,6 +48,8 @@ class Hearing:
     def ends(self, worker: "Worker", within: float = TAKEN_OVER) -> None:
         """A worker dies, leaves or is stopped; where it heard for others, one of them takes over in time."""
         instance = worker.instance
+        if not worker.joined and [*instance.workers] == [worker]:
+            instance.orderly = False  # the last one knows nothing of what another one made and left to it
         if not self.world.settings.pulls or worker not in self.leaders(instance) or worker.frozen:
             return
         others = {w: w.freezes for w in instance.workers if w.joined and w is not worker and not w.frozen}

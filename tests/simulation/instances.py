@@ -34,7 +34,7 @@ class Instance:
         self.skew = world.skew()
         #: Events that a push was answered 204 for: (event, when its handling began, when it was answered).
         self.done: list[tuple[Any, float, float]] = []
-        self.came: dict[Any, None] = {}  # the events that were pushed here, whatever came of it
+        self.came: dict[Any, float] = {}  # the events that were pushed here, whatever came of it, and when first
         self.heard: dict[Any, float] = {}  # the events that were acknowledged here, whatever came of it, and when
         self.unheard_at = -1e9  # when Pub/Sub last failed its fleet
         self._numbers = count(1).__next__

@@ -156,6 +156,7 @@ class Worker(Process):
             self.joined = self.world.settings.eager
             self.ready = True
             self.world.say(self, "serves")
+            self.world.steady.has_started(self)
 
     def preload(self) -> None:
         """Start as a master that loads, and forks the workers."""
@@ -264,8 +265,6 @@ class Worker(Process):
             self.frozen, self.freezes = True, self.freezes + 1
             self.instance.orderly = self.instance.orderly and not (self.stopped and self.instance.ending)
         elif self.frozen and not frozen:
-            if self.flying:  # the time that it had for an access is over
-                self.trouble()
             SCHEDULER.thaw(self)
 
     def fork(self, name: str) -> "Worker":

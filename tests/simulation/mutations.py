@@ -42,7 +42,7 @@ MUTATIONS: dict[str, list[Change]] = {
         ("learning.py", "    return entry._replace(climb_due=True, suspect=entry.suspect or (Suspect(found.number, 0) if lower else None))", "    return entry._replace(suspect=entry.suspect or (Suspect(found.number, 0) if lower else None))")
     ],
     "steps back without a climb": [
-        ("plan.py", "    if back and entry.pin == LATEST and not entry.climbed:", "    if back and entry.pin == LATEST and entry.pin == 0:")
+        ("plan.py", "    if (back or nothing) and entry.pin == LATEST", "    if nothing and entry.pin == LATEST")
     ],
     "the last arrival wins, not the last writer": [
         ("knowledge.py", "        if mine is None or value > mine:\n            merged[key]", "        if mine is None or value != mine:\n            merged[key]"),
@@ -132,6 +132,15 @@ MUTATIONS: dict[str, list[Change]] = {
     "a request waits for each of its reasons": [
         ("worker.py", "        patience = until - self._clock()", "        patience = CATCH_UP")
     ],
+    "a bad version holds up a good one": [
+        ("plan.py", "        if lower is not None and (held is None or lower > held.number):\n", "        if lower is not None and held is None:\n")
+    ],
+    "leaves a look that has failed to the next safety read": [
+        ("learning.py", "            climb = climb or entry.owed\n", "")
+    ],
+    "a start gives up where what it has read is void": [
+        ("plan.py", "    if (back or nothing) and entry.pin", "    if back and entry.pin")
+    ],
     "a first read in vain outlasts its reason": [
         ("learning.py", "                knowledge=_afresh(entry.knowledge, now) if read and entry.held is None else entry.knowledge,\n", "")
     ],
@@ -150,6 +159,9 @@ INHERITED: dict[str, list[Change]] = {
     ],
     "keeps the parent's value in a forked child": [
         ("live.py", "            self.last_good = make_cold(self.handle) or self.last_good\n            self.loaded = False\n", "            pass\n")
+    ],
+    "does not wait in a forked child while a secret is created anew": [
+        ("live.py", "        return self.loaded or (self.last_good is not None and not waits(self._state, self._around.wall()))", "        return self.loaded or self.last_good is not None")
     ],
     "serves what was revoked in a forked child": [
         ("live.py", "        return self.loaded or (self.last_good is not None and not waits(self._state, self._around.wall()))", "        return self.loaded")
@@ -193,6 +205,9 @@ FLEET: dict[str, list[Change]] = {
     ],
     "seeks back over a moment only": [
         ("fleet/rules.py", "BACK: Final = CONSISTENCY_WINDOW + 60 * SECOND", "BACK: Final = SECOND")
+    ],
+    "does not know of what waits for its turn": [
+        ("fleet/inbox.py", "        self._tell(event.secret, news)\n", "")
     ],
     "does not seek back what another one may not have": [
         ("fleet/subscriptions.py", "                elif not is_young(found.labels, now=now):\n", "                else:\n")

@@ -135,7 +135,7 @@ class Pulled:
         """The client hands it on."""
         worker, self.began = self.worker, SCHEDULER.now
         self.awake = worker.instance.awake()
-        worker.instance.came[self.event] = None
+        worker.instance.came.setdefault(self.event, self.began)
         worker.world.say(worker, f"pulls {self.event.label}")
 
     def answered(self, done: bool, topic: Topic) -> None:

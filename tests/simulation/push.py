@@ -56,7 +56,7 @@ class Push:
         event, worker = self.message.event, self.worker
         world, began = worker.world, SCHEDULER.now
         awake = worker.instance.awake()
-        worker.instance.came[event] = None
+        worker.instance.came.setdefault(event, began)
         world.say(worker, f"is pushed {event.label}")
         answer = worker.heap.handler({}, len(event.body), lambda most: event.body[:most])
         worker.pushes.pop(self, None)

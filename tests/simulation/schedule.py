@@ -151,6 +151,8 @@ class Schedule:
             bound = max(bound, retried + 2 * self.settings.tick)
         end = SCHEDULER.now + bound
         while (behind := self._behind()) and SCHEDULER.now < end:
+            if late := self.world.steady.still_behind():
+                raise Broken(f"although it has looked since the last change, {'; '.join(late)}")
             self.world.hurry(1.5)  # less often than in truth, since nothing more happens to leaders
             SCHEDULER.run(min(end, SCHEDULER.now + 10.0))
         if behind:

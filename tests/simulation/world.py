@@ -201,6 +201,8 @@ class World:
             self.say(worker, f"logs {event}: {message}")
         if event in _CHANGES:
             self.checks.changed(worker)
+        elif event == "fallback_served" and worker.freezes:
+            worker.trouble()  # it had no time left to look, and who comes next is given what stands in
         elif event == "pull_answered":
             worker.answers.setdefault(fields["message_id"], []).append((SCHEDULER.now, fields["answer"]))
         elif event in _FAULTS:
