@@ -116,22 +116,23 @@ class Callbacks:
         """Start what is due and wait until every call has ended; say whether all were told of the newest change.
 
         Args:
-            deadline: monotonic time after which nobody is waited for, `PATIENCE` from now. Whoever still runs then is
-                not waited for later either, so that one which hangs costs one answer two seconds and later ones
-                nothing. What it ran before does not count: its process may have been stopped or without CPU.
+            deadline: monotonic time after which nobody is waited for, `PATIENCE` from now. Whoever then has run for
+                half of that is not waited for later either, so that one which hangs costs one answer two seconds and
+                later ones nothing. What it ran before does not count: its process may have been stopped or without
+                CPU. And who has just begun, since a change came while this one waited, is that change's to wait for.
         """
         if not self._watchers:
             return True
         self.changed()  # another thread has swapped, and is about to start them
         with self._idle:
-            while running := [w for w in self._watchers if w.since is not None and not w.outlasted]:
-                left = deadline - self._clock()
-                if left > 0:
-                    self._idle.wait(left)
-                    continue
-                for watcher in running:
-                    watcher.outlasted = True
+            while (running := self._running()) and (left := deadline - self._clock()) > 0:
+                self._idle.wait(left)
+            for watcher in running:
+                watcher.outlasted = watcher.since is not None and deadline - watcher.since >= PATIENCE / 2
         return not self.pending()
+
+    def _running(self) -> list[_Watcher]:
+        return [w for w in self._watchers if w.since is not None and not w.outlasted]
 
     def after_fork(self) -> None:
         """In a forked child: the parent's threads are not here, so nothing is under way."""

@@ -110,8 +110,9 @@ def _found(entry: Entry, found: Found) -> Entry:
     if found.access.life != boundary:
         return entry  # the secret was re-created meanwhile: the answer belongs to a life that is over
     if found.differs and not _may_be_of_the_life_before(entry, found):  # versions never change, but lives do
-        # What is in hand may be of the life before, too.
-        entry = entry._replace(held=Held(found.number, fetched=0, life=-1), in_hand={})
+        # What is in hand may be of the life before, too; a forked child holds nothing that could be.
+        before = Held(found.number, fetched=0, life=-1) if entry.held is not None else None
+        entry = entry._replace(held=before, in_hand={})
     asked_number = found.access.version.isdecimal()
     entry = _learn(entry, Knowledge.version(found.number, _seen(entry, found.began), usable=True))
     held = Held(found.number, found.began, boundary)

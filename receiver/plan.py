@@ -69,9 +69,9 @@ def _settle(entry: Entry, now: int) -> tuple[Entry, Effect]:
         return entry, Rest(Verdict.SERVED if entry.current else Verdict.WAITING)
     if target is not None and target in entry.rejected:
         # A worker that starts serves what its siblings kept, or a bad version would keep every restart from serving;
-        # and one that was told of it together with a good one serves that.
+        # one that was told of it together with a good one serves that; and nothing stays of a life that is over.
         lower = _target(entry, without=entry.rejected) if entry.pin == LATEST else None
-        if lower is not None and (held is None or lower > held.number):
+        if lower is not None and (held is None or not entry.current or lower > held.number):
             return _obtain(entry, lower)
         return entry, Rest(Verdict.HELD_BACK)
     # What was fetched too near to a creation may be of this life or not, so it is looked for too.

@@ -79,14 +79,16 @@ def test_calls_of_one_callback_never_overlap_and_skip_to_the_newest(told):
 @pytest.mark.promise("acked means done")
 def test_one_that_hangs_holds_up_no_other_and_one_answer_for_two_seconds(told, caplog):
     """The answer waits for two seconds; the next change's answer does not wait for it again, and the log names it."""
-    go, heard = threading.Event(), []
+    go, entered, heard = threading.Event(), threading.Event(), []
 
     def hanging(held):
+        entered.set()
         assert go.wait(WAIT)
 
     told.callbacks.add(hanging)
     told.callbacks.add(noting(heard))
     told.change(2)
+    assert entered.wait(WAIT)
     told.now = PATIENCE + 0.1
     began = time.monotonic()
 
@@ -107,18 +109,47 @@ def test_one_that_hangs_holds_up_no_other_and_one_answer_for_two_seconds(told, c
 @pytest.mark.promise("acked means done")
 def test_who_was_not_waited_for_once_is_waited_for_with_the_next_change(told):
     """The call that an answer gave up is over; the next one has not begun yet, and its answer waits."""
-    first, heard = threading.Event(), []
+    first, entered, heard = threading.Event(), threading.Event(), []
 
     def slow(held):
+        entered.set()
         assert first.wait(WAIT)
         heard.append(held.version)
 
     told.callbacks.add(slow)
     told.change(2)
+    assert entered.wait(WAIT)
+    told.now = PATIENCE
     assert not told.callbacks.wait(told.now)
     first.set()
     told.settle()
     told.change(3)
+
+    assert told.callbacks.wait(told.now + PATIENCE)
+    assert [2, 3] == heard
+
+
+@pytest.mark.promise("acked means done")
+def test_a_call_that_has_just_begun_when_another_change_s_time_is_over_is_waited_for(told):
+    """An answer gives up while the call of a later change has just begun: that change's answer waits for it."""
+    first, second, heard = threading.Event(), threading.Event(), []
+    entered = [threading.Event(), threading.Event()]
+
+    def slow(held):
+        entered[len(heard)].set()
+        assert (second if heard else first).wait(WAIT)
+        heard.append(held.version)
+
+    told.callbacks.add(slow)
+    told.change(2)
+    assert entered[0].wait(WAIT)
+    told.change(3)
+    told.now = 0.75 * PATIENCE
+    first.set()
+    assert entered[1].wait(WAIT)
+    told.now = PATIENCE
+    assert not told.callbacks.wait(told.now)  # for the first change, whose two seconds are over
+    spawn(second.set, name="letting")
 
     assert told.callbacks.wait(told.now + PATIENCE)
     assert [2, 3] == heard

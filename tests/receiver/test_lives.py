@@ -236,6 +236,34 @@ def test_what_was_fetched_just_before_a_re_creation_is_not_served_after_it():
     assert (2, Verdict.SERVED) == (entry.held.number, rest.verdict)
 
 
+@pytest.mark.promise("last good")
+@pytest.mark.parametrize("versions", [1, 3])
+def test_a_bad_version_of_a_new_life_does_not_keep_what_is_of_a_life_that_is_over(versions):
+    """The good version below it is served, whether its number is lower than the one held or the same."""
+    model = with_versions(*["enabled"] * versions)
+    entry, _ = started(model)
+    model.tick(HOUR)
+    model.recreate()
+    model.add()
+    news = reduce(Knowledge.merge, model.events)
+
+    entry, rest = refreshed(entry, news, model, broken={2})
+
+    assert (1, True, Verdict.HELD_BACK) == (entry.held.number, entry.current, rest.verdict)
+
+
+@pytest.mark.promise("last good")
+def test_a_forked_child_serves_what_it_read_below_a_bad_version():
+    """What it inherited differs from what it has read under the same number, and it holds neither yet."""
+    model = with_versions("enabled", "enabled")
+    model.stale = (0, {1: "enabled"})
+    entry, effect = step(Entry(), Asked(read=True), now=model.now)
+
+    entry, rest = drive(entry, replace(model.answer(effect), differs=True), model, broken={2})
+
+    assert (1, True, Verdict.HELD_BACK) == (entry.held.number, entry.current, rest.verdict)
+
+
 def test_a_lagging_read_of_the_life_before_is_not_taken_for_a_newer_one():
     """Within the window of a creation that was heard of, a read may still show the life before it."""
     model = with_versions("enabled")
