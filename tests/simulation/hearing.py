@@ -74,6 +74,11 @@ class Hearing:
         if any(leader.frozen and leader is not worker for leader in leaders):  # it was stopped meanwhile
             return
         if all(leader.frozen for leader in leaders):
+            since = instance.left_at
+            if since > died:  # who took over may have left since, and whoever follows that one has its time from then
+                again = since + TAKEN_OVER + MOMENT
+                SCHEDULER.at(again, lambda: self._taken_over(worker, stop, others, since, TAKEN_OVER))
+                return
             raise Broken(f"nobody of {instance.name} hears {within:g} s after its leader has ended")
         if self.world.settings.tick == 1.0:
             SCHEDULER.at(SCHEDULER.now + CONVERGED - TAKEN_OVER, lambda: self._converged(instance, others, died))

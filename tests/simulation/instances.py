@@ -37,6 +37,7 @@ class Instance:
         self.came: dict[Any, float] = {}  # the events that were pushed here, whatever came of it, and when first
         self.heard: dict[Any, float] = {}  # the events that were acknowledged here, whatever came of it, and when
         self.unheard_at = -1e9  # when Pub/Sub last failed its fleet
+        self.left_at = -1e9  # when a worker last left in good order
         self._numbers = count(1).__next__
 
     def begin(self) -> None:

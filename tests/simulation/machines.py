@@ -207,7 +207,7 @@ class Worker(Process):
             self.instance.came.clear()
             self.instance.heard.clear()
             self.instance.done.clear()
-        self.has_left = True
+        self.has_left, self.instance.left_at = True, SCHEDULER.now
         self.die()
 
     def order(self) -> None:
