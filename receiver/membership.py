@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 
@@ -21,15 +20,11 @@ class Membership:
 
     Args:
         enter: joins, and returns the container.
-        begin: called with the directory that the workers share, before anybody goes on as a member.
         joined: called once this one has joined.
     """
 
-    def __init__(
-        self, enter: Callable[[], "Container"], *, begin: Callable[[Path], None], joined: Callable[[], None]
-    ) -> None:
+    def __init__(self, enter: Callable[[], "Container"], *, joined: Callable[[], None]) -> None:
         self._enter = enter
-        self._begin = begin
         self._joined = joined
         # Taken by closing, which a signal's handler may do in the middle of it.
         self._lock = threading.RLock()
@@ -60,11 +55,7 @@ class Membership:
 
     def _become_member(self, joining: threading.Event) -> "Container":
         try:
-            container = self._enter()
-            try:
-                self._begin(container.directory)
-            finally:
-                self.container = container
+            container = self.container = self._enter()
         finally:
             self._joining = None
             joining.set()

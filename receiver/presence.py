@@ -1,5 +1,6 @@
 """This process among the others of its service: what begins when it joins its container, and ends when it leaves."""
 
+import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -51,6 +52,7 @@ class Presence:
         self._worker = worker
         self._membership = worker.membership
         self._leaving = Leaving()
+        self._end_lock, self._ending = threading.RLock(), False
         self._fleet: Fleet | None = None
         self._make_fleet = partial(
             hearing.fleet,
@@ -79,8 +81,9 @@ class Presence:
         """
         self._instance.find(directory)
         if hears and self._hearing.pulls:
-            self._fleet = self._fleet or self._make_fleet()
-            self._fleet.start(directory)
+            fleet = self._fleet or self._make_fleet()
+            fleet.start(directory)
+            self._fleet = fleet  # now: whoever ends meanwhile ends what there was before
 
     def joined(self) -> None:
         """Say that this process has joined its container."""
@@ -102,7 +105,16 @@ class Presence:
             self._fleet.wait(seconds, strict=strict)
 
     def end(self) -> None:
-        """Leave the fleet and the container."""
+        """Leave the fleet and the container; a signal's handler that interrupts this leaves it to the first call."""
+        with self._end_lock:
+            if not self._ending:
+                self._ending = True
+                try:
+                    self._end()
+                finally:
+                    self._ending = False
+
+    def _end(self) -> None:
         self._roster.stopping()
         fleet, self._fleet = self._fleet, None
         if fleet is not None:
@@ -122,6 +134,7 @@ class Presence:
         if self._fleet is not None:
             self._fleet.after_fork()
         self._leaving = Leaving()
+        self._end_lock, self._ending = threading.RLock(), False
         self._worker.after_fork()
 
     def who(self) -> dict[str, Field]:

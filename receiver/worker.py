@@ -83,10 +83,11 @@ class Worker:
         self._run_dir = run_dir
         self._clock = clock
         self._wall = wall
+        self._begin = begin
         self._lock = threading.Lock()
         self._watch = Watch()
         #: Whether this process is a member, and of what.
-        self.membership = Membership(self._enter, begin=begin, joined=joined)
+        self.membership = Membership(self._enter, joined=joined)
         self._settled: dict[SecretName, Knowledge] = {}
         self._rounds = Rounds(
             registry,
@@ -120,12 +121,14 @@ class Worker:
         )
         try:
             generation = container.merge_board()
-        except BaseException:
+            if not any(entry.behind for entry in self._registry.all()):
+                container.follow(generation)
+            self._rounds.began(container)
+            self._begin(container.directory)
+        except BaseException:  # the next one who joins begins anew, rather than be a member that hears nothing
+            self._rounds.ended()
             container.leave()
             raise
-        if not any(entry.behind for entry in self._registry.all()):
-            container.follow(generation)
-        self._rounds.began(container)
         return container
 
     def call(self, since: float) -> None:
@@ -135,8 +138,8 @@ class Worker:
     def leave(self, *, stays: Callable[[Callable[[], bool]], bool] | None = None) -> None:
         """Leave the container, where this process is a member; see `Siblings.leave`."""
         container = self.membership.end()
-        self._rounds.ended()
         if container is not None:
+            self._rounds.ended()
             container.leave(stays=stays)
 
     def after_fork(self) -> None:

@@ -6,7 +6,6 @@ import time
 import pytest
 
 from receiver.fleet.member import Fleet
-from receiver.membership import Membership
 from receiver.telemetry import Voice
 
 from .test_term import PubSub, Whose
@@ -102,24 +101,6 @@ def test_who_reads_unheard_has_all_look_again(member, pubsub, calls, who):
     until(lambda: calls, "all look again")
 
     assert ((False, []), 1) == (before, len(calls))
-
-
-def test_nobody_goes_on_as_a_member_before_what_a_member_needs_has_begun():
-    """A request that comes while another thread joins does not read before this worker stands for election."""
-    order, container = [], type("Container", (), {"directory": None})()
-    others = []
-
-    def begin(_):
-        others.append(threading.Thread(target=lambda: (membership.join(), order.append("goes on"))))
-        others[0].start()
-        others[0].join(0.1)
-        order.append("has begun")
-
-    membership = Membership(lambda: container, begin=begin, joined=lambda: None)
-    membership.join()
-    others[0].join(WAIT)
-
-    assert ["has begun", "goes on"] == order
 
 
 def test_a_forked_child_that_does_not_stand_for_election(member, pubsub):

@@ -88,3 +88,89 @@ def test_who_comes_late_makes_no_directory(tmp_path):
 
     assert [] == list(tmp_path.iterdir())
     board.close()
+
+
+class Hearing:
+    """A part in the fleet that notes what is asked of it."""
+
+    def __init__(self, noted, leaving):
+        self.noted, self.leaving = noted, leaving
+
+    def start(self, directory):
+        self.noted.append("start")
+
+    def leave(self):
+        self.noted.append("leave")
+        for call in self.leaving:
+            call()
+
+    def delete(self):
+        self.noted.append("delete")
+        return True
+
+    def wait(self, seconds, *, strict):
+        pass
+
+    def close(self):
+        pass
+
+
+@pytest.fixture
+def pulling(make, monkeypatch):
+    """A cache that pulls, as far as `noted` tells; while it leaves the fleet all of `leaving` is called."""
+
+    def pulling(noted, leaving=()):
+        cache = make(events="pull", topic="news")
+        monkeypatch.setattr(cache._presence, "_make_fleet", lambda: Hearing(noted, leaving))
+        cache.secret("API_KEY")
+        return cache
+
+    return pulling
+
+
+def test_closed_by_a_handler_while_it_is_closed(pulling):
+    """The second close leaves all to the first, which deletes the subscription before the directory that names it."""
+    noted, leaving = [], []
+    cache = pulling(noted, leaving)
+    leaving.append(cache.close)
+    cache.load()
+
+    cache.close()
+
+    assert ["start", "leave", "delete"] == noted
+
+
+def test_a_join_that_fails_is_begun_anew(pulling, monkeypatch, tmp_path):
+    """Where no thread can be had to hear by, the next read tries again: nobody is a member that hears nothing."""
+    noted = []
+    cache = pulling(noted)
+    begin = cache._presence.begin
+    fails = iter([RuntimeError("can't start new thread")])
+
+    def failing(*args, **more):
+        if (failure := next(fails, None)) is not None:
+            raise failure
+        begin(*args, **more)
+
+    monkeypatch.setattr(cache._presence, "begin", failing)
+    with pytest.raises(RuntimeError):
+        cache.load()
+    assert [] == [path for path in tmp_path.rglob("*") if path.is_file()]
+
+    cache.load()
+
+    assert ["start"] == noted
+
+
+def test_closed_while_it_joins(pulling, monkeypatch):
+    """Whoever closes while another thread joins has closed nothing: that one is a member, hears and goes its rounds."""
+    noted = []
+    cache = pulling(noted)
+    monkeypatch.setattr(Hearing, "start", lambda *_: (cache.close(), noted.append("start")))
+
+    cache.load()
+
+    container = cache._worker.membership.container
+    assert (["start"], container) == (noted, cache._worker._rounds._container)
+    cache.close()
+    assert ["start", "leave", "delete"] == noted

@@ -1,6 +1,9 @@
 """A worker's membership, within one process."""
 
+import threading
 import time
+
+import pytest
 
 from receiver.container import Container
 from receiver.knowledge import Knowledge
@@ -30,3 +33,22 @@ def test_threads_that_come_after_the_leaving_say_and_make_nothing(tmp_path, capl
 
     assert 30 == container.claim("backstop-a", every=30)
     assert (["here"], [], []) == (told, caplog.messages, list(tmp_path.iterdir()))
+
+
+@pytest.mark.promise("nobody left behind")
+def test_nobody_goes_on_as_a_member_before_what_a_member_needs_has_begun(cache, monkeypatch):
+    """A request that comes while another thread joins does not read before this worker stands for election."""
+    cache.secret("API_KEY")
+    order, others = [], []
+
+    def begin(*_, **__):
+        others.append(threading.Thread(target=lambda: (cache.load(), order.append("goes on"))))
+        others[0].start()
+        others[0].join(0.1)
+        order.append("has begun")
+
+    monkeypatch.setattr(cache._presence, "begin", begin)
+    cache.fence()
+    others[0].join(10)
+
+    assert ["has begun", "goes on"] == order

@@ -70,3 +70,15 @@ def test_a_board_that_was_let_go_of_changes_nothing(board, watch):
         board.publish(KEY, NEWS)
 
     assert (NOTHING, memory) == (watch.seen, watch.memory)
+
+
+def test_who_still_looks_at_a_board_that_was_removed_is_told(board, watch):
+    """Who finds the directory removed, and publishes on a new board, lets all see that look at the old one."""
+    other = Board(board.run_dir)
+    for path in board.run_dir.path.iterdir():
+        path.unlink()
+    other.publish(KEY, NEWS)
+    other.close()
+
+    assert not watch.current(100)
+    assert [(KEY, NEWS)] == board.changes()[1]

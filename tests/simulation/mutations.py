@@ -36,7 +36,7 @@ MUTATIONS: dict[str, list[Change]] = {
             "        self._siblings.attend(apply, tick=tick)\n",
             "        self.merge_board()\n        time.sleep(0.3)\n        self._siblings.attend(apply, tick=tick)\n",
         ),
-        ("worker.py", "            generation = container.merge_board()\n        except BaseException:", "            generation = container._board.generation()\n        except BaseException:"),
+        ("worker.py", "            generation = container.merge_board()\n            if not any(", "            generation = container._board.generation()\n            if not any("),
     ],
     "does not climb": [
         ("learning.py", "    return entry._replace(climb_due=True, suspect=entry.suspect or (Suspect(found.number, 0) if lower else None))", "    return entry._replace(suspect=entry.suspect or (Suspect(found.number, 0) if lower else None))")
@@ -67,7 +67,7 @@ MUTATIONS: dict[str, list[Change]] = {
         ("worker.py", "if watch.seen != watch.memory[0] or not", "if not")
     ],
     "does not read the board at its start": [
-        ("worker.py", "            generation = container.merge_board()\n        except BaseException:", "            generation = container._board.generation()\n        except BaseException:")
+        ("worker.py", "            generation = container.merge_board()\n            if not any(", "            generation = container._board.generation()\n            if not any(")
     ],
     "moves the generation before the file": [
         (
