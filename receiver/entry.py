@@ -87,6 +87,7 @@ class Access:
         pause: seconds to wait before.
         suspect: what the answer is to confirm or to refute.
         known: the word on that number when it is asked; a refusal refutes this one and none that came meanwhile.
+        probe: whether a climb asks; nobody has said that the number is there, and it may be added any moment.
     """
 
     version: str
@@ -94,6 +95,7 @@ class Access:
     pause: float = 0.0
     suspect: Suspect | None = None
     known: Word | None = None
+    probe: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,10 +165,8 @@ def _missing(entry: Entry, access: Access, now: int) -> Entry:
     if entry.climb is not None and access.version == str(entry.climb.probe):
         return _narrowed(entry, access, exists=False)
     entry = entry._replace(tries=entry.tries + 1, suspect=_vanished(entry, access) or entry.suspect)
-    # Where nobody had said that it is there (the probe of a climb that was given up), it may be added yet. Who follows
-    # this number and no other asks for nothing else, and must know the answer not to ask again at once.
-    probed = entry.pin == LATEST and access.known is None and int(access.version) > entry.knowledge.highest()
-    return entry if probed else _refuted(entry, access, now)
+    # The probe of a climb that was given up, because of what came meanwhile: the number may have been added by now.
+    return entry if access.probe else _refuted(entry, access, now)
 
 
 def _vanished(entry: Entry, access: Access) -> Suspect | None:

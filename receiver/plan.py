@@ -36,7 +36,7 @@ def plan(entry: Entry, now: int) -> tuple[Entry, Effect]:
     if entry.climb is None and entry.climb_due:
         entry = _start_climb(entry)
     if entry.climb is not None:
-        return entry, _access(entry, entry.climb.probe)
+        return entry, _access(entry, entry.climb.probe, probe=True)
     return _settle(entry, now)
 
 
@@ -100,8 +100,10 @@ def _obtain(entry: Entry, number: int) -> tuple[Entry, Effect]:
     return entry, _access(entry, number, pause=pause)
 
 
-def _access(entry: Entry, number: int, *, pause: float = 0.0, suspect: Suspect | None = None) -> Access:
-    return Access(str(number), entry.knowledge.boundary.stamp, pause, suspect, entry.knowledge.word(number))
+def _access(
+    entry: Entry, number: int, *, pause: float = 0.0, suspect: Suspect | None = None, probe: bool = False
+) -> Access:
+    return Access(str(number), entry.knowledge.boundary.stamp, pause, suspect, entry.knowledge.word(number), probe)
 
 
 def _between_lives(entry: Entry) -> bool:

@@ -193,6 +193,23 @@ def test_the_end_of_a_climb_is_no_proof_of_a_new_life():
     assert 3 == entry.held.number
 
 
+@pytest.mark.promise("nobody left behind")
+def test_the_slow_end_of_a_climb_that_was_given_up_is_no_word_on_what_was_added_since():
+    """The number that a climb asked for is added, the one above it disabled, and a wake check begins, all meanwhile."""
+    model = with_versions("enabled", "enabled", "enabled")
+    entry, effect = step(Entry(), Asked(read=True), now=model.now)
+    entry, effect = step(entry, model.answer(effect), now=model.now)
+    end = model.answer(effect)
+    model.add()
+    model.add()
+    entry = told(entry, model.set(5, "disabled"), model)
+    entry, _ = step(entry, Asked(read=True), now=model.now)
+
+    entry, rest = drive(entry, end, model)
+
+    assert (4, Verdict.SERVED) == (entry.held.number, rest.verdict)
+
+
 def test_an_answer_that_was_asked_for_before_the_doubt_does_not_end_it():
     """A held number that was confirmed before the re-creation is asked for once more."""
     model = with_versions("enabled", "enabled")

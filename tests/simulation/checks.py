@@ -150,7 +150,9 @@ class Checks:
         busy = again and (worker.pushes or self.world.settings.pulls)  # with what another event of the version began
         if self.world.settings.callbacks < 1.0 and not self.flaky and not busy:
             for sibling in awake:
-                self._called_back(sibling, event)
+                # Who may not read had nothing to tell; what it has got since came with an answer of its own.
+                if sibling is worker or not self._excused(sibling):
+                    self._called_back(sibling, event)
 
     def _quick(self) -> bool:
         settings = self.world.settings

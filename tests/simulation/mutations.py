@@ -133,7 +133,7 @@ MUTATIONS: dict[str, list[Change]] = {
         ("worker.py", "        patience = until - self._clock()", "        patience = CATCH_UP")
     ],
     "a bad version holds up a good one": [
-        ("plan.py", "        if lower is not None and (held is None or lower > held.number):\n", "        if lower is not None and held is None:\n")
+        ("plan.py", "        if lower is not None and (held is None or not entry.current or lower > held.number):\n", "        if lower is not None and held is None:\n")
     ],
     "leaves a look that has failed to the next safety read": [
         ("learning.py", "            climb = climb or entry.owed\n", "")

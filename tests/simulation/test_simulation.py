@@ -13,7 +13,7 @@ import pytest
 
 from tests.simulation.directed import where_of
 from tests.simulation.mutations import ALL, QUICK
-from tests.simulation.package import Copy
+from tests.simulation.package import RECEIVER, Copy
 from tests.simulation.schedule import Failure, run, told
 
 
@@ -138,3 +138,13 @@ def test_a_mutation_whose_place_has_moved_is_said():
     with pytest.raises(LookupError, match="no such text"):
         _ = copy.cache
     copy.forget()
+
+
+def test_every_mutation_has_its_place():
+    """Whoever moves the code that one changes hears of it in every test run, and not in `make prove` alone."""
+    for name, changes in ALL.items():
+        sources: dict[str, str] = {}
+        for file, old, new in changes:
+            source = sources.get(file) or (RECEIVER / file).read_text()
+            assert (name, 1) == (name, source.count(old))
+            sources[file] = source.replace(old, new)
