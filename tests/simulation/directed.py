@@ -32,6 +32,12 @@ _HEARS = Where({"events": ("pull", "both")})
 _BORN_BEFORE = Where(
     {**_AWAKE, **_CALM, "events": "push", "lead": (2, 4), "eager": True}, changes=["rotate"], faults=[]
 )
+#: Where workers start while a version is disabled, which reads do not show yet.
+_STARTS_AFTER_A_DISABLING = Where(
+    {**_AWAKE, "slow": 0.0, "failing": 0.0, "lag": 3600.0, "events": "push", "workers": (2, 3), "delay": 0.1},
+    changes=["rotate", "disable"],
+    faults=["kill", "leave"],
+)
 #: Where who hears for its instance is cut off.
 _BREAKS = Where({"events": "pull", **_AWAKE}, faults=["break"])
 
@@ -61,12 +67,8 @@ _WHERE: dict[str, Where] = {
     "forgets callbacks that failed": Where({**_AWAKE, **_CALM, "callbacks_fail": 0.5}, changes=["rotate"], faults=[]),
     # Values change while callbacks run.
     "callbacks in any order": Where({"callbacks": 0.9, "callbacks_fail": 0.0}, changes=["rotate"], pauses=[0.5]),
-    # Workers start while a version is disabled, which reads do not show yet.
-    "reads the board before it can be told": Where(
-        {**_AWAKE, "slow": 0.0, "failing": 0.0, "lag": 3600.0, "events": "push", "workers": (2, 3), "delay": 0.1},
-        changes=["rotate", "disable"],
-        faults=["kill", "leave"],
-    ),
+    "reads the board before it can be told": _STARTS_AFTER_A_DISABLING,
+    "does not read the board at its start": _STARTS_AFTER_A_DISABLING,
     # A server's clock is a year ahead.
     "does not cut stamps from the future": Where(_CALM, changes=["from_a_bad_clock", "disable", "enable"]),
     # The secret is deleted, and made again or not.
