@@ -108,7 +108,7 @@ class Premises:
     def after_fork(self) -> None:
         """In a forked child: locks are new, and nobody watches. The memory is shared with the parent."""
         self._opening = threading.RLock()
-        self.unwatched()
+        self.watch.seen, self.watch = NOTHING, Watch()
         self._lock, self._outlived = None, []
         self._patience = PATIENCE
 
