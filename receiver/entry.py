@@ -233,12 +233,14 @@ class Entry(NamedTuple):
 
     @property
     def behind(self) -> bool:
-        """Whether knowledge alone says that something else should be served. Static entries never are."""
+        """Whether knowledge alone says that something else should be served, or may be. Static entries never are."""
         wanted = self.knowledge.wanted(self.pin)
         if self.held is None:  # nothing was usable, so reads raise: until something is
             return wanted is not None
         if self.static:
             return False
+        if self.suspect is not None:  # of the number held, there may be another value now
+            return True
         if wanted is None:
             return self.knowledge.word(self.held.number) is not None or not self.knowledge.exists
         return wanted != self.held.number or not self.current

@@ -12,6 +12,7 @@ import pytest
 from receiver import SecretCache
 from receiver.entry import Access, Adopt, Adopted, Asked, Entry, Held, Missing, Refused, Told, Verdict
 from receiver.knowledge import SECOND, Claim, Knowledge
+from receiver.names import SecretName
 from receiver.rundir import RunDir, _make
 from receiver.step import step
 from receiver.testing import InMemorySource, push, rotate
@@ -418,6 +419,22 @@ def test_a_value_of_a_new_life_is_a_change_though_its_number_is_the_same(cache, 
     entry.callbacks.wait(time.monotonic() + 5)
 
     assert ("another", [(1, "another")]) == (key.value, heard)
+
+
+@pytest.mark.promise("acked means done")
+def test_who_was_stopped_while_a_secret_was_re_created_looks_before_its_next_request(cache, source):
+    """The board tells of an ADD alone, of the number that this worker serves: other workers have acknowledged it."""
+    key = cache.secret("API_KEY")
+    cache.load()
+    source.delete("API_KEY")
+    source.add("API_KEY", "another")
+    name = SecretName(source.project_number, "API_KEY")
+    again = Knowledge.version(1, time.time_ns(), usable=True, claim=Claim.ADDED)
+    cache._worker.membership.container._publish(name, again)
+
+    cache.fence()
+
+    assert "another" == key.value
 
 
 @pytest.mark.promise("nobody left behind")
