@@ -114,6 +114,16 @@ _WHERE: dict[str, Where] = {
         faults=[],
         pauses=[0.1, 60.0],
     ),
+    # The newest version is bad when a worker starts.
+    "a bad version keeps a start from serving the one below": Where(
+        {**_AWAKE, **_CALM, "lead": 2}, changes=["add_good_and_bad", "add"], faults=["kill", "restart"]
+    ),
+    # Of a re-creation some events are lost, and an alias points at a number of the life before.
+    "asks again at once for a number that is not there": Where(
+        {**_AWAKE, **_CALM, "entries": _TWO, "events": "push", "latency": 0.02, "lead": 4, "dropped": 0.3},
+        changes=["delete", "alias"],
+        faults=[],
+    ),
     # A good version and a bad one are added together, and come in any order.
     "a bad version holds up a good one": Where(
         {**_AWAKE, **_CALM, "events": "push"}, changes=["add_good_and_bad"], faults=[]
@@ -154,7 +164,11 @@ _WHERE: dict[str, Where] = {
     ),
     # A child is forked between the creation of a secret and its first version.
     "does not wait in a forked child while a secret is created anew": Where(
-        {**_AWAKE, **_CALM, "events": "push", "entries": _RAISES}, changes=["create_anew"], faults=["fork"]
+        {**_AWAKE, **_CALM, "events": "push", "entries": _RAISES}, changes=["create_anew"], faults=["fork"], times=3
+    ),
+    # A child is forked while reads raise, and what follows has the number of what was there before.
+    "callbacks do not hear of another life's value in a forked child": Where(
+        {**_AWAKE, **_CALM, "events": "push", "entries": _RAISES}, changes=["delete"], faults=["fork"]
     ),
     # The secret is deleted, and a child has only what its parent served.
     "serves what was revoked in a forked child": Where(

@@ -132,6 +132,12 @@ MUTATIONS: dict[str, list[Change]] = {
     "a request waits for each of its reasons": [
         ("worker.py", "        patience = until - self._clock()", "        patience = CATCH_UP")
     ],
+    "a bad version keeps a start from serving the one below": [
+        ("plan.py", "            return _obtain(entry, lower)\n        return", "            pass\n        return")
+    ],
+    "asks again at once for a number that is not there": [
+        ("learning.py", "    return entry if access.probe else", "    return entry if access.known is None else")
+    ],
     "a bad version holds up a good one": [
         ("plan.py", "        if lower is not None and (held is None or not entry.current or lower > held.number):\n", "        if lower is not None and held is None:\n")
     ],
@@ -162,6 +168,9 @@ INHERITED: dict[str, list[Change]] = {
     ],
     "does not wait in a forked child while a secret is created anew": [
         ("live.py", "        return self.loaded or (self.last_good is not None and not waits(self._state, self._around.wall()))", "        return self.loaded or self.last_good is not None")
+    ],
+    "callbacks do not hear of another life's value in a forked child": [
+        ("live.py", "(self.loaded or before != number or differs)", "(self.loaded or before != number)")
     ],
     "serves what was revoked in a forked child": [
         ("live.py", "        return self.loaded or (self.last_good is not None and not waits(self._state, self._around.wall()))", "        return self.loaded")
