@@ -32,7 +32,7 @@ def plan(entry: Entry, now: int) -> tuple[Entry, Effect]:
         return entry, Access(str(entry.pin), entry.knowledge.boundary.stamp)
     if entry.suspect is not None and (entry.held is not None or entry.suspect.stamp == 0 < entry.suspect.number):
         number = entry.held.number if entry.held is not None else entry.suspect.number
-        return entry, _access(entry, number, suspect=entry.suspect)
+        return entry, _access(entry, number, pause=_pause(entry), suspect=entry.suspect)
     if entry.climb is None and entry.climb_due:
         entry = _start_climb(entry)
     if entry.climb is not None:
@@ -96,8 +96,11 @@ def _settle(entry: Entry, now: int) -> tuple[Entry, Effect]:
 def _obtain(entry: Entry, number: int) -> tuple[Entry, Effect]:
     if number in entry.in_hand and entry.in_hand[number].life >= entry.knowledge.boundary.stamp:
         return entry, Adopt(entry.in_hand[number])
-    pause = ENABLE_PAUSE * 2**entry.enable_retries if entry.enable_retries else 0.0
-    return entry, _access(entry, number, pause=pause)
+    return entry, _access(entry, number, pause=_pause(entry))
+
+
+def _pause(entry: Entry) -> float:
+    return ENABLE_PAUSE * 2**entry.enable_retries if entry.enable_retries else 0.0
 
 
 def _access(

@@ -282,6 +282,23 @@ def test_a_forked_child_serves_what_it_read_below_a_bad_version():
     assert (1, True, Verdict.HELD_BACK) == (entry.held.number, entry.current, rest.verdict)
 
 
+def test_what_was_enabled_is_asked_for_again_after_a_pause_also_where_another_life_is_suspected():
+    """The version held is refused although it was enabled last, while an ADD came late: not four tries at once."""
+    model = with_versions("enabled")
+    entry, _ = started(model)
+    model.versions[1] = "disabled"
+    late = Knowledge.version(1, model.tick(2 * SECOND), usable=True, claim=Claim.ADDED)
+    enabled = Knowledge.version(1, model.tick(), usable=True, claim=Claim.ENABLED)
+    entry, effect = step(told(told(entry, late, model), enabled, model), Asked(), now=model.now)
+    pauses = [effect.pause]
+    while len(pauses) < 4:
+        assert effect.suspect is not None
+        entry, effect = step(entry, model.answer(effect), now=model.now)
+        pauses.append(effect.pause)
+
+    assert [0.0, 0.5, 1.0, 2.0] == pauses
+
+
 def test_a_lagging_read_of_the_life_before_is_not_taken_for_a_newer_one():
     """Within the window of a creation that was heard of, a read may still show the life before it."""
     model = with_versions("enabled")

@@ -11,9 +11,9 @@ MUTATIONS: dict[str, list[Change]] = {
     "reads latest after an event": [
         (
             "plan.py",
-            "    return entry, _access(entry, number, pause=pause)\n",
+            "    return entry, _access(entry, number, pause=_pause(entry))\n",
             "    if entry.held is None or entry.climbed or entry.pin != LATEST:\n"
-            "        return entry, _access(entry, number, pause=pause)\n"
+            "        return entry, _access(entry, number, pause=_pause(entry))\n"
             '    return entry._replace(climbed=True), Access("latest", entry.knowledge.boundary.stamp)\n',
         ),
         (

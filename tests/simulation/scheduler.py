@@ -83,7 +83,8 @@ class Scheduler:
         self.jumpy = jumpy
         self.now = 0.0
         self.steps = 0
-        self.most = 200_000
+        # What is refused comes again for ten minutes, in which a dozen workers look around four times a second.
+        self.most = 500_000
         self.ready: list[Task] = []
         self.timers: list[tuple[float, int, Any]] = []
         self.broken: Broken | None = None
