@@ -399,6 +399,15 @@ class SecretCache(Declares):
             self._worker.membership.join()
             self._presence.wait(seconds / 2, strict=path == "start")
         self._heed_freeze(entries)
+        self._load(entries, deadline=deadline, path=path)
+        self._load([entry for entry in entries if entry.revived], deadline=deadline, path=path)
+        if master:
+            self._source.close()
+        missing = [entry for entry in entries if not entry.loaded and not entry.fall_back()]
+        if missing:
+            raise SecretUnavailable(_unavailable(missing))
+
+    def _load(self, entries: list[LiveEntry], *, deadline: float, path: str) -> None:
         each(
             entries,
             lambda entry: entry.load(deadline=deadline, path=path),
@@ -406,11 +415,6 @@ class SecretCache(Declares):
             seconds=deadline - self._clock(),
             name=path,
         )
-        if master:
-            self._source.close()
-        missing = [entry for entry in entries if not entry.loaded and not entry.fall_back()]
-        if missing:
-            raise SecretUnavailable(_unavailable(missing))
 
 
 def _names(entry: LiveEntry) -> set[str]:

@@ -92,6 +92,11 @@ class LiveEntry:
         return self.in_use and self._state.behind
 
     @property
+    def revived(self) -> bool:
+        """Whether a first load found nothing usable, and news that came since says that there is something."""
+        return not self.loaded and self.report.verdict is Verdict.NONE_USABLE and self._state.behind
+
+    @property
     def fixed(self) -> bool:
         """Whether the value never changes in this process: a static entry, or any while refreshing is switched off."""
         return self._state.static
@@ -280,15 +285,20 @@ class LiveEntry:
     def _fly(self, flight: Flight, effect: Any, deadline: float, path: str) -> Rest:
         payloads: dict[int, bytes] = {}
         rest: Rest | None = None
+        contradicts = False
         try:
             while rest is None:
                 happened = self._carry_out(effect, payloads, deadline, path)
+                contradicts = contradicts or self._contradicts(happened)
                 with self._lock:
                     self._state, effect = step(self._state, happened, now=self._around.wall())
                     if isinstance(effect, Rest):
                         rest = effect
                         self._rest(rest)
                         self._flight = None
+            if contradicts and rest.verdict is Verdict.SERVED:
+                # The others look at that version no more: had this read been a stale one, nobody would find it out.
+                self._found(self)
             return rest
         finally:
             # Also where a worker's abort or a greenlet's kill passes through: nobody must wait for a dead flight.
@@ -296,6 +306,10 @@ class LiveEntry:
                 with self._lock:
                     self._flight = None
             flight.land(rest)
+
+    def _contradicts(self, happened: Input) -> bool:
+        word = self.knowledge.word(happened.number) if isinstance(happened, Found) else None
+        return word is not None and word.unusable
 
     def _carry_out(self, effect: Any, payloads: dict[int, bytes], deadline: float, path: str) -> Input:
         if isinstance(effect, Adopt):

@@ -8,6 +8,7 @@ import pytest
 
 from receiver import SecretCache
 from receiver.cache import BACKSTOP
+from receiver.entry import Verdict
 from receiver.errors import AccessFailed
 from receiver.knowledge import SECOND, Knowledge
 from receiver.names import SecretName
@@ -95,6 +96,14 @@ def make(source, clock, tmp_path):
         one.close()
 
 
+def until(condition):
+    """Wait until something is so."""
+    deadline = time.monotonic() + WAIT
+    while not condition():
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.005)
+
+
 def tick(cache):
     """What the listener does each second, now."""
     cache._worker._tick()
@@ -127,6 +136,48 @@ def test_news_waits_for_a_first_load_that_is_about_to_swap_in_what_is_old_by_now
 
     assert (True, [2, 2]) == (slow.first.released.is_set(), [key.version, other_key.version])
     loader.join(WAIT)
+
+
+def test_a_start_serves_what_it_was_told_of_while_another_entry_still_loaded(make, source):
+    """An entry without a usable version is looked at again where its version was enabled before the start is over."""
+    cache = make()
+    key, other = cache.secret("API_KEY"), cache.secret("OTHER_KEY")
+    source.disable("OTHER_KEY", 1)
+    cache.announce(
+        SecretName(source.project_number, "OTHER_KEY"),
+        Knowledge.version(1, time.time_ns() - SECOND, usable=False),
+        deadline=time.monotonic() + WAIT,
+    )
+    source.block("API_KEY")
+    start = threading.Thread(target=cache.load)
+    start.start()
+    until(lambda: [entry for entry in cache._registry.all() if entry.report.verdict is Verdict.NONE_USABLE])
+    source.pushes()
+    source.enable("OTHER_KEY", 1)
+    push(source, cache)
+    source.release()
+    start.join(WAIT)
+
+    assert (1, 1) == (key.version, other.version)
+
+
+@pytest.mark.promise("nobody left behind")
+def test_a_stale_first_read_is_found_out_by_the_other_workers_safety_read(make, source):
+    """Who serves a version that the others had found disabled says so: else nobody would look at it again."""
+    source.add("API_KEY", "two")
+    one, two = make(), make()
+    key, other = one.secret("API_KEY"), two.secret("API_KEY")
+    one.load()
+    source.disable("API_KEY", 2)
+    one.look(key.name, deadline=time.monotonic() + WAIT, path="backstop")
+    source.enable("API_KEY", 2)  # as a stale read shows it
+    two.load()
+    until(lambda: key.version == 2)
+    source.disable("API_KEY", 2)
+
+    one.look(key.name, deadline=time.monotonic() + WAIT, path="backstop")
+
+    assert (1, 1) == (key.version, other.version)
 
 
 @pytest.mark.promise("acked means done")

@@ -18,6 +18,8 @@ ANSWERED, CAUGHT_UP, LOADED = 6.0, 1.0, 4.0
 HELD_UP = 2.0
 #: As long may a look have been under way that another thread's request or a start began.
 SHARED = 10.0
+#: So long may a worker act on what it was told first before it is told of what came after that.
+RELAYED = 4.0
 #: For what takes no time in a simulation but a turn of its clock.
 MOMENT = 0.01
 
@@ -92,7 +94,10 @@ class Checks:
             return True
         # Of a version of a later life that nothing was heard of yet, the news of the creation voids what was read; what
         # was pulled waits for its turn.
-        words = [self.world.known(told).word(version.number) for told in (worker.instance.came, worker.instance.heard)]
+        # Who acted on what came first had not been told of what came in the seconds that this took.
+        came, now = worker.instance.came, SCHEDULER.now
+        so_far = [{e: at for e, at in came.items() if at <= when} for when in came.values() if when > now - RELAYED]
+        words = [self.world.known(told).word(version.number) for told in (came, worker.instance.heard, *so_far)]
         return any(word.unusable if word is not None else version.life > 1 for word in words)
 
     def alias(self, label: str) -> str | None:
