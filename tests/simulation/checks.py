@@ -129,6 +129,11 @@ class Checks:
         if answer.status == 204:
             worker.instance.heard[event] = SCHEDULER.now
         awake = {w: n for w, n in awake.items() if w.freezes == n and not (w.frozen or w.dead or w.leaving)}
+        if worker.instance.woke_at > began - HELD_UP:
+            # What was under way while nobody here had CPU takes a sibling for silent that could not speak: it reads the
+            # board before its next request.
+            still = worker.instance.awake()
+            awake = {w: n for w, n in awake.items() if w in still}
         if self._quick():
             within = HELD_UP
         if worker in awake and SCHEDULER.now - began > within + MOMENT:

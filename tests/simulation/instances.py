@@ -29,6 +29,7 @@ class Instance:
         self.active = 0
         self.frozen = self.billed
         self.frozen_at = SCHEDULER.now
+        self.woke_at = -1e9  # when it got CPU again
         self.lost = 0.0
         #: The seconds by which its wall clock is wrong.
         self.skew = world.skew()
@@ -56,8 +57,10 @@ class Instance:
         self.frozen = frozen
         if frozen:
             self.frozen_at = SCHEDULER.now
-        elif self.world.settings.monotonic_stops:
-            self.lost += SCHEDULER.now - self.frozen_at
+        else:
+            self.woke_at = SCHEDULER.now
+            if self.world.settings.monotonic_stops:
+                self.lost += SCHEDULER.now - self.frozen_at
         for worker in [*self.workers, *([self.master] if self.master is not None else [])]:
             worker.lost = self.lost
             worker.settle()
