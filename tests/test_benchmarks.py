@@ -20,7 +20,8 @@ def bench(*arguments):
     ran = subprocess.run(
         [sys.executable, "benchmarks/run.py", *arguments],
         cwd=ROOT,
-        env={**os.environ, "PYTHONWARNINGS": "error"},
+        # Errors alone: gRPC tells of itself that a server which has ended closed its connections.
+        env={**os.environ, "PYTHONWARNINGS": "error", "GRPC_VERBOSITY": "ERROR"},
         capture_output=True,
         text=True,
         timeout=50,
