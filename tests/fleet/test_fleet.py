@@ -22,9 +22,9 @@ from receiver.intake import Intake
 from receiver.knowledge import SECOND
 from receiver.telemetry import Voice
 from receiver.testing import InMemorySource
+from tests.waiting import until
 
 from .conftest import TOPIC
-from .waiting import until
 
 
 pytestmark = pytest.mark.promise("nobody left behind")

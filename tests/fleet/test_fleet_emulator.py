@@ -7,8 +7,7 @@ import pytest
 from benchmarks import emulator
 from notifier.local.cloud import LocalCloud
 from tests.service.harness import Service
-
-from .waiting import until
+from tests.waiting import until
 
 
 TOPIC = "secret-events"

@@ -10,8 +10,7 @@ import pytest
 
 from notifier.local.cloud import LocalCloud
 from tests.service.harness import ROOT, Service, environment
-
-from .waiting import until
+from tests.waiting import until
 
 
 TOPIC = "secret-events"

@@ -10,8 +10,7 @@ from receiver.intake import Intake
 from receiver.knowledge import SECOND, Knowledge
 from receiver.spread import Spread
 from receiver.telemetry import Voice
-
-from .waiting import until
+from tests.waiting import until
 
 
 NOW = 1_800_000_000 * SECOND

@@ -7,9 +7,9 @@ import pytest
 
 from receiver.fleet.member import Fleet
 from receiver.telemetry import Voice
+from tests.waiting import until
 
 from .test_term import PubSub, Whose
-from .waiting import until
 
 
 pytestmark = pytest.mark.promise("nobody left behind")

@@ -11,8 +11,7 @@ from google.pubsub_v1.types import StreamingPullRequest, StreamingPullResponse
 from receiver.errors import HearingFailed
 from receiver.fleet.stream import Stream
 from receiver.knowledge import SECOND
-
-from .waiting import until
+from tests.waiting import until
 
 
 pytestmark = pytest.mark.promise("nobody left behind")

@@ -8,8 +8,7 @@ import pytest
 from receiver.fleet import rules
 from receiver.fleet.subscriptions import Subscriptions
 from receiver.knowledge import SECOND
-
-from .waiting import until
+from tests.waiting import until
 
 
 pytestmark = pytest.mark.promise("nobody left behind")

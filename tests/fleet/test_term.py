@@ -9,8 +9,7 @@ import pytest
 from receiver.errors import HearingFailed
 from receiver.fleet.term import LOOK, Term
 from receiver.telemetry import Voice
-
-from .waiting import until
+from tests.waiting import until
 
 
 pytestmark = pytest.mark.promise("nobody left behind")

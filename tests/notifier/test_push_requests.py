@@ -1,16 +1,11 @@
 """What endpoints are sent: the bytes of a push, of what size and in what order, over TLS too."""
 
-import datetime as dt
-import ipaddress
 import socket
 import ssl
 import threading
 import time
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from google.pubsub_v1 import PublisherClient
 
 from notifier.local import delivery
@@ -18,6 +13,7 @@ from notifier.local.backlog import Backlog
 from notifier.local.cloud import LocalCloud
 from notifier.local.push import Endpoint, Pusher
 from notifier.local.push_pace import Pace
+from tests.certificates import self_signed
 
 
 AT_ONCE = (0.0, 0.0)
@@ -165,27 +161,7 @@ def _out_of_threads(_):
 @pytest.fixture
 def certificate(tmp_path):
     """A certificate for 127.0.0.1 that signs itself, and its key, in one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "endpoint")])
-    now = dt.datetime.now(dt.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path / "endpoint.pem"
-    path.write_bytes(
-        made.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return path
+    return self_signed(tmp_path / "endpoint.pem")
 
 
 @pytest.fixture

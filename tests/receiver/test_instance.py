@@ -8,6 +8,7 @@ import pytest
 
 from receiver import SecretCache
 from receiver.instance import METADATA_VARIABLE, Instance, Platform, platform
+from tests.waiting import until
 
 
 POD = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "HOSTNAME": "pay-6d4b75cb6d-hs7vk"}
@@ -107,14 +108,6 @@ def metadata(request):
     serving.server_close()
 
 
-def until(condition):
-    for _ in range(1000):
-        if condition():
-            return
-        threading.Event().wait(0.01)
-    raise AssertionError("not within ten seconds")
-
-
 @pytest.mark.parametrize("metadata", [b"00bf4bf02d7e\n"], indirect=True)
 def test_cloud_run_is_asked_and_not_waited_for(metadata, tmp_path):
     """On Cloud Run the metadata server says the id; until it does there is none, and nobody waits."""
@@ -122,7 +115,7 @@ def test_cloud_run_is_asked_and_not_waited_for(metadata, tmp_path):
     instance.find(tmp_path)
     before = instance.id
     metadata.go.set()
-    until(lambda: instance.id)
+    until(lambda: instance.id, "the instance has a name", 10.0)
 
     assert ("", "00bf4bf02d7e", "pay", "pay-1") == (before, instance.id, instance.service, instance.revision)
     assert [("/computeMetadata/v1/instance/id", "Google")] == metadata.asked
@@ -134,7 +127,7 @@ def test_what_is_no_id_is_not_believed(metadata, tmp_path):
     metadata.go.set()
     instance = Instance(environ=metadata.environ)
     instance.find(tmp_path)
-    until(lambda: instance.id)
+    until(lambda: instance.id, "the instance has a name", 10.0)
 
     assert instance.token == instance.id
 
@@ -148,7 +141,7 @@ def test_the_workers_of_a_container_call_it_as_the_first_that_knew(tmp_path):
     first, second = on_cloud_run(lambda: "00bf4bf02d7e"), on_cloud_run(lambda: None)
     for instance in (first, second):
         instance.find(tmp_path)
-        until(lambda instance=instance: instance.id)
+        until(lambda instance=instance: instance.id, "the instance has a name", 10.0)
 
     assert ["00bf4bf02d7e"] * 2 == [first.id, second.id]
 
@@ -160,7 +153,7 @@ def test_who_has_no_answer_yet_knows_what_another_worker_does(tmp_path):
     waiting.find(tmp_path)
     before = waiting.id
     knowing.find(tmp_path)
-    until(lambda: knowing.id)
+    until(lambda: knowing.id, "the instance has a name", 10.0)
     after = waiting.id
     answered.set()
 

@@ -2,8 +2,6 @@
 
 import base64
 import contextlib
-import datetime as dt
-import ipaddress
 import itertools
 import json
 import socket
@@ -14,14 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from notifier.local.issuer import Issuer, SigningKey
 from receiver import OIDC
 from receiver.errors import Answer, ConfigurationError, KeysUnavailable, Unauthenticated
 from receiver.keys import COOLDOWN, FAILURE_COOLDOWN, KEYS_VARIABLE, PublishedKeys
+from tests.certificates import self_signed
 
 
 pytestmark = pytest.mark.promise("only the sender")
@@ -567,21 +564,7 @@ def test_a_server_that_takes_its_time_is_waited_for(raw, jwk):
 @pytest.fixture
 def certificate(tmp_path, monkeypatch):
     """A certificate for 127.0.0.1 that the environment declares trusted, and its key, in one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a test")])
-    now = dt.datetime.now(dt.UTC)
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + dt.timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path / "both.pem"
-    pem = serialization.Encoding.PEM
-    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    path.write_bytes(made.public_bytes(pem) + private)
+    path = self_signed(tmp_path / "both.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(path))
     monkeypatch.setenv("no_proxy", "*")
     return path

@@ -14,6 +14,7 @@ from receiver.knowledge import SECOND, Knowledge
 from receiver.names import SecretName
 from receiver.spread import Spread
 from receiver.testing import InMemorySource, push
+from tests.waiting import until
 
 
 WAIT = 5.0
@@ -96,14 +97,6 @@ def make(source, clock, tmp_path):
         one.close()
 
 
-def until(condition):
-    """Wait until something is so."""
-    deadline = time.monotonic() + WAIT
-    while not condition():
-        assert time.monotonic() < deadline
-        threading.Event().wait(0.005)
-
-
 def tick(cache):
     """What the listener does each second, now."""
     cache._worker._tick()
@@ -151,7 +144,11 @@ def test_a_start_serves_what_it_was_told_of_while_another_entry_still_loaded(mak
     source.block("API_KEY")
     start = threading.Thread(target=cache.load)
     start.start()
-    until(lambda: [entry for entry in cache._registry.all() if entry.report.verdict is Verdict.NONE_USABLE])
+    until(
+        lambda: [entry for entry in cache._registry.all() if entry.report.verdict is Verdict.NONE_USABLE],
+        "nothing usable is found",
+        WAIT,
+    )
     source.pushes()
     source.enable("OTHER_KEY", 1)
     push(source, cache)
@@ -172,7 +169,7 @@ def test_a_stale_first_read_is_found_out_by_the_other_workers_safety_read(make, 
     one.look(key.name, deadline=time.monotonic() + WAIT, path="backstop")
     source.enable("API_KEY", 2)  # as a stale read shows it
     two.load()
-    until(lambda: key.version == 2)
+    until(lambda: key.version == 2, "the other worker is told", WAIT)
     source.disable("API_KEY", 2)
 
     one.look(key.name, deadline=time.monotonic() + WAIT, path="backstop")

@@ -13,6 +13,7 @@ from receiver.testing import InMemorySource
 from receiver.ticks import ASLEEP, TICK, Moment, heard_nothing_since, slept
 from receiver.wake import Wake
 from receiver.watch import Watch
+from tests.waiting import until
 
 
 pytestmark = pytest.mark.promise("nobody left behind")
@@ -81,13 +82,6 @@ def make(source, clock, tmp_path):
     yield cache
     for one in made:
         one.close()
-
-
-def until(condition):
-    deadline = time.monotonic() + WAIT
-    while not condition():
-        assert time.monotonic() < deadline
-        threading.Event().wait(0.01)
 
 
 def looked_for(source, before=0):
@@ -187,7 +181,7 @@ def test_a_sleep_during_a_check_is_a_sleep(clock):
     for _ in range(2):
         clock.ahead += ASLEEP + 1
         wake.tick()
-    until(lambda: len(since) == 2)
+    until(lambda: len(since) == 2, "it has looked twice", WAIT)
     go.set()
 
     assert since[0] + ASLEEP <= since[1]
